@@ -1,0 +1,82 @@
+"""The component: one Chatwoot on Fly, from its settings. It wires the resources and decides nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pulumi
+
+from components.announce import announcements
+from components.app import App
+from components.connection import Connection
+from components.process_group import ProcessGroup
+from components.readiness import Readiness
+from components.secret_properties import declared_text
+from components.secrets import Secrets
+from components.settings import Settings
+
+
+class ChatwootOnFly(pulumi.ComponentResource):
+    """App, secrets, process groups and readiness, in the order in which they may change.
+
+    Args:
+        fingerprints: for each declared secret, the fingerprint of the value that the vault holds now.
+        connection: asked only for what the state does not know yet, so that a preview can show what will be adopted.
+    """
+
+    url: pulumi.Output[str]
+
+    def __init__(
+        self,
+        name: str,
+        settings: Settings,
+        fingerprints: Mapping[str, str],
+        connection: Connection,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("hotdash:chatwoot:ChatwootOnFly", name, None, opts)
+        hooks = announcements(connection)
+        deletes = settings.app.delete_on_destroy
+        app = App(
+            name,
+            name=settings.app.name,
+            organization=settings.app.organization,
+            create=settings.app.create,
+            delete_on_destroy=deletes,
+            opts=pulumi.ResourceOptions(parent=self, hooks=hooks.app),
+        )
+        staged = Secrets(
+            name,
+            app=settings.app.name,
+            secrets={n: declared_text(source, fingerprints[n]) for n, source in settings.secrets.items()},
+            remove_undeclared=settings.remove_undeclared,
+            delete_on_destroy=deletes,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[app], hooks=hooks.secrets),
+        )
+        groups: list[ProcessGroup] = []
+        for group in settings.groups:
+            groups.append(
+                ProcessGroup(
+                    f"{name}-{group.declared.name}",
+                    group,
+                    app=settings.app.name,
+                    secrets=fingerprints,
+                    staged=staged,
+                    remove_undeclared=settings.remove_undeclared,
+                    delete_on_destroy=deletes,
+                    # One group after the other: web moves, and only when it is well the worker does.
+                    opts=pulumi.ResourceOptions(parent=self, depends_on=[staged, *groups], hooks=hooks.group),
+                )
+            )
+        Readiness(
+            name,
+            app=settings.app.name,
+            url=settings.app.url,
+            path=settings.readiness.path,
+            status=settings.readiness.status,
+            timeout=settings.readiness.timeout,
+            after=[group.rollout for group in groups],
+            opts=pulumi.ResourceOptions(parent=self, depends_on=list(groups), hooks=hooks.readiness),
+        )
+        self.url = pulumi.Output.from_input(settings.app.url)
+        self.register_outputs({"url": self.url})
