@@ -1,0 +1,1 @@
+"""The project's tests, a folder for each part that they test."""

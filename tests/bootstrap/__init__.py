@@ -1,0 +1,1 @@
+"""`make setup` up to the engine: what it says and does on machines that lack something."""

@@ -1,0 +1,1 @@
+"""Tests of the sandbox, all of them against real server processes."""
