@@ -13,7 +13,7 @@ from components.process_group import ProcessGroup
 from components.readiness import Readiness
 from components.secret_properties import declared_text
 from components.secrets import Secrets
-from components.settings import Settings
+from hotdash.stack.settings import Settings
 
 
 class ChatwootOnFly(pulumi.ComponentResource):

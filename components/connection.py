@@ -63,8 +63,8 @@ class Connection:
 
     @functools.cached_property
     def fly(self) -> Fly:
-        from components.settings import token_reference
         from hotdash.fly.client import Fly
+        from hotdash.stack.settings import token_reference
 
         reference = token_reference({"fly": self._value("fly") or {}})
         try:
@@ -79,7 +79,7 @@ class Connection:
 
     @property
     def rollout(self) -> RolloutSettings:
-        from components.settings import rollout_settings
+        from hotdash.stack.settings import rollout_settings
 
         return rollout_settings(self._value("rollout") or {})
 

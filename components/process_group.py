@@ -33,7 +33,7 @@ from hotdash.plan import plan_group
 
 if TYPE_CHECKING:
     from components.secrets import Secrets
-    from components.settings import GroupSettings
+    from hotdash.stack.settings import GroupSettings
 
 INPUTS = (
     "app",

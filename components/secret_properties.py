@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from components.settings import SecretSource
 from hotdash.drift import DeclaredSecret, RecordedSecret
 from hotdash.fly.model import Secret
 from hotdash.fly.wire import parse_time
+from hotdash.stack.settings import SecretSource
 
 _NONE = "-"
 

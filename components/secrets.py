@@ -23,41 +23,17 @@ from components.secret_properties import (
     recorded_properties,
     recorded_secrets,
 )
-from components.settings import SecretSource
 from hotdash.drift import DeclaredSecret, Drift, Kind, RecordedSecret, secret_drift, shown_time
-from hotdash.dsn import Dsn, MalformedDsn
-from hotdash.errors import ConnectionRefused, NotFound, VaultChanged, VaultError
+from hotdash.errors import ConnectionRefused, NotFound, VaultChanged
 from hotdash.fly.model import Secret, SecretsWritten
 from hotdash.postgres import Verdict, try_connection
-from hotdash.vault import Vault, fingerprint
+from hotdash.stack.settings import SecretSource
+from hotdash.stack.values import value_of
+from hotdash.vault import fingerprint
 
 INPUTS = ("app", "secrets", "removeUndeclared", "deleteOnDestroy")
 DATABASE_VARIABLE = "DATABASE_URL"
 _SET_BY_UP = (Kind.SECRET_MISSING, Kind.SECRET_CHANGED_IN_VAULT, Kind.SECRET_CHANGED_ON_FLY)
-
-
-def value_of(vault: Vault, name: str, source: SecretSource) -> str:
-    """The value that a secret is declared to have. Raises VaultError; never shows it."""
-    value = vault.read(source.reference)
-    if not source.part:
-        return value
-    where = f"{vault.shown}/{source.reference}"
-    try:
-        part = Dsn.parse(value).part(source.part)
-    except MalformedDsn as error:
-        raise VaultError(
-            f"the database URL that POSTGRES_* are derived from is none: {error}",
-            where=where,
-            remedy="write postgres://user:password@host:port/database, special characters percent-encoded",
-        ) from None
-    if not part:
-        raise VaultError(
-            f"{name} is derived from a database URL that names no {source.part}",
-            where=where,
-            meaning="an empty value is never sent to Fly",
-            remedy=f"put the {source.part} into the URL, or declare {name} by itself",
-        )
-    return part
 
 
 def drift(olds: Mapping[str, Any], news: Mapping[str, Any]) -> tuple[Drift, ...]:

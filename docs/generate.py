@@ -1,4 +1,4 @@
-"""Write docs/settings.md from components/settings.schema.json, or with `--check` say whether it still fits.
+"""Write docs/settings.md from hotdash/stack/settings.schema.json, or with `--check` say whether it still fits.
 
 What a key means is here or in the schema; type and form come from the schema, defaults from the loader. A key that is
 described nowhere, or a description of no key, is an error: so the page cannot fall behind the program.
@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from components import settings
 from hotdash import chatwoot
 from hotdash.dsn import PARTS
+from hotdash.stack import settings
 
 ROOT: Final = Path(__file__).resolve().parents[1]
-SCHEMA: Final = ROOT / "components" / "settings.schema.json"
+SCHEMA: Final = ROOT / "hotdash" / "stack" / "settings.schema.json"
 PAGE: Final = ROOT / "docs" / "settings.md"
 
 MINIMAL: Final[Mapping[str, Any]] = {
@@ -229,7 +229,7 @@ def _rules() -> str:
 
 
 _HEAD = """\
-<!-- Written by docs/generate.py from components/settings.schema.json. Change those, then: python docs/generate.py -->
+<!-- Written by docs/generate.py from hotdash/stack/settings.schema.json. Change those and run it again. -->
 # Settings of a stack
 
 A stack is one app on Fly. Its file is `stacks/Pulumi.STACK.yaml`; the keys below stand under `config:`, each with

@@ -10,9 +10,21 @@ import click
 from hotdash.errors import HotdashError
 
 LOADED_WHEN_CALLED: Final = {
-    "sandbox": ("sandbox.cli", "sandbox", "A Fly on this machine, to try things out on.")
+    "dsn": (
+        "hotdash.cli.dsn",
+        "dsn",
+        "What a database URL is, and what Chatwoot makes of it.",
+    ),
+    "preflight": (
+        "hotdash.cli.preflight",
+        "preflight",
+        "Try every credential of a stack from here, writing nothing.",
+    ),
+    "sandbox": ("sandbox.cli", "sandbox", "A Fly on this machine, to try things out on."),
+    "vault": ("hotdash.cli.vault", "vault", "The folder of credentials: check it, set values, encrypt it."),
 }
-"""Commands of packages that the library does not see: name to module, attribute and a line of help."""
+"""Commands, each loaded when it is called: name to module, attribute and a line of help. That of the sandbox belongs to
+a package that the library does not see."""
 
 
 class _Group(click.Group):

@@ -9,8 +9,6 @@ import pytest
 
 from components import connection
 from components.connection import Connection, plain, speaks_plainly, tell
-from components.settings import load
-from components.stack import fingerprints_of
 from hotdash.errors import (
     Forbidden,
     HotdashError,
@@ -20,9 +18,11 @@ from hotdash.errors import (
     TokenRefused,
     VaultError,
 )
+from hotdash.stack.settings import load
+from hotdash.stack.values import fingerprints_of
 from hotdash.vault import Vault, fingerprint
 from tests.components.conftest import KEY, Connect
-from tests.components.test_settings import good
+from tests.hotdash.test_settings import good
 from tests.sandbox.box import Box
 
 VALUE = "s3cr3t-Value"

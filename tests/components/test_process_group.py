@@ -19,10 +19,10 @@ from components.process_group import (
     live_properties,
 )
 from components.secret_properties import recorded_properties
-from components.settings import GroupSettings
 from hotdash.drift import DeclaredGroup, Kind, RecordedSecret, in_group
 from hotdash.fly import wire
 from hotdash.fly.model import HttpCheck, Machine, Secret
+from hotdash.stack.settings import GroupSettings
 from tests.components.conftest import Connect
 from tests.hotdash.strategies import SECRET, declared_groups, machine_json, times
 from tests.sandbox.box import Box, web_config

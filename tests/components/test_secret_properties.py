@@ -12,10 +12,10 @@ from components.secret_properties import (
     recorded_properties,
     recorded_secrets,
 )
-from components.settings import SecretSource
 from hotdash.drift import DeclaredSecret, RecordedSecret
 from hotdash.dsn import PARTS
 from hotdash.fly.model import Secret
+from hotdash.stack.settings import SecretSource
 from tests.hotdash.strategies import times
 from tests.hotdash.test_vault import references
 

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from components.secret_properties import recorded_secrets
-from components.secrets import SecretsProvider, drift, value_of
-from components.settings import SecretSource
+from components.secrets import SecretsProvider, drift
 from hotdash.drift import Kind
 from hotdash.errors import VaultError
+from hotdash.stack.settings import SecretSource
+from hotdash.stack.values import value_of
 from hotdash.vault import Reference, Vault, fingerprint
 from tests.components.conftest import KEY, Connect
 from tests.sandbox.box import Box

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from components.settings import load
 from hotdash.errors import SettingsError
+from hotdash.stack.settings import load
 from tests.docs.pages import ROOT
 
 PAGE = ROOT / "docs" / "settings.md"

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
-from components.settings import NAMESPACE, Settings, load
-from components.stack import fingerprints_of
 from hotdash.errors import SettingsError
 from hotdash.fly.token import find_token
+from hotdash.stack.settings import NAMESPACE, Settings, load
+from hotdash.stack.values import fingerprints_of
 from hotdash.vault import Reference, Vault
 from tests.docs.pages import ROOT
 

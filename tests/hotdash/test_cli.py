@@ -23,8 +23,9 @@ def run(*words: str) -> tuple[int, str]:
 def test_help_names_every_command_with_a_whole_line(words: tuple[str, ...]) -> None:
     code, output = run(*words)
     assert code == 0
+    widest = max(map(len, LOADED_WHEN_CALLED))
     for name, (_, _, line) in LOADED_WHEN_CALLED.items():
-        assert f"  {name}  {line}\n" in output
+        assert f"  {name:<{widest}}  {line}\n" in output
 
 
 def test_the_version_is_the_packages() -> None:

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.connection import decoded
-from components.settings import SecretSource, Settings, load
 from hotdash import dsn
 from hotdash.errors import SettingsError
 from hotdash.plan import RolloutSettings
+from hotdash.stack.settings import SecretSource, Settings, load
 from hotdash.vault import Reference
 from tests.world import CHECKOUT
 
