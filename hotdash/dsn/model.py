@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
-from urllib.parse import SplitResult, unquote, urlsplit
+from typing import Any, Final, NamedTuple
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 DEFAULT_PORT: Final = 5432
 PARTS: Final = ("host", "port", "database", "username", "password")
 """The parts of a URL, each in the name of the POSTGRES_* variable that Chatwoot reads it from."""
+_LIBPQ_KEYS: Final = frozenset(
+    {"application_name", "options", "sslmode", "sslrootcert", "target_session_attrs"}
+)
 _NO_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})|%00")
 """Rails refuses the first, libpq both."""
 
 
 class MalformedDsn(ValueError):
     """The text is no Postgres URL. The message says why and never holds the text."""
+
+
+class Host(NamedTuple):
+    """One host of a URL; `port` is None where none is written."""
+
+    name: str
+    port: int | None
 
 
 @dataclass(frozen=True)
@@ -28,6 +39,11 @@ class Dsn:
     username: str
     password: str = field(repr=False)
     explicit_port: bool = True
+    parameters: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def hosts(self) -> tuple[Host, ...]:
+        return (Host(self.host, self.port if self.explicit_port else None),)
 
     @classmethod
     def parse(cls, text: str) -> Dsn:
@@ -52,7 +68,32 @@ class Dsn:
             username=unquote(url.username or ""),
             password=unquote(url.password or ""),
             explicit_port=port is not None,
+            parameters={
+                unquote(name): unquote(value)
+                for name, _, value in (pair.partition("=") for pair in url.query.split("&") if pair)
+            },
         )
+
+    def for_libpq(self) -> dict[str, Any]:
+        """Keywords for psycopg.connect: what libpq takes of it, without a time-out."""
+        parts = {"host": self.host, "port": self.port, "dbname": self.database, "user": self.username}
+        return {
+            **{name: value for name, value in self.parameters.items() if name in _LIBPQ_KEYS},
+            **{name: value for name, value in parts.items() if value},
+            "password": self.password,
+        }
+
+    def render(self, *, password: bool) -> str:
+        """The URL again; without its password, as a person may see it, unless told."""
+        secret = f":{quote(self.password, safe='') if password else '…'}" if self.password else ""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        port = f":{self.port}" if self.explicit_port else ""
+        return (
+            f"postgres://{quote(self.username, safe='')}{secret}@{host}{port}/{quote(self.database, safe='')}"
+        )
+
+    def __str__(self) -> str:
+        return self.render(password=False)
 
     def part(self, name: str) -> str:
         """One of PARTS, as text."""
