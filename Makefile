@@ -43,8 +43,10 @@ demo: setup ## The outage, seen by `pulumi preview` and mended by `pulumi up`
 sandbox: setup ## Start a Fly on this machine, and say how to use `pulumi` against it
 	@$(VENV)/hotdash sandbox up
 
+# Tests wait more than they compute, so there is one worker more than there are cores. A module stays with one worker,
+# because its tests share a sandbox.
 test: setup flyctl ## Run the tests, against real engines, databases and flyctl
-	@$(VENV)/pytest
+	@$(VENV)/pytest -n $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist loadscope
 
 check: setup ## Look for mistakes without running anything: ruff, mypy, import contracts
 	@$(VENV)/ruff check

@@ -47,5 +47,5 @@ def applied(_shared: Stack) -> Stack:
     if not _shared.clean:
         _shared.renew()
         _shared.up().ok()
-    _shared.clean, _shared.began_clean = False, True
+    _shared.hand_over(began_clean=True)
     return _shared

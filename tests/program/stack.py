@@ -116,6 +116,8 @@ class Stack:
     clean: bool = False
     """The next test may have it as it is: applied, and nothing differs."""
     began_clean: bool = False
+    given: tuple[dict[str, Any], dict[str, str | None]] = field(default_factory=lambda: ({}, {}))
+    """Settings and variables as the test got them."""
 
     @property
     def backend(self) -> Path:
@@ -132,7 +134,7 @@ class Stack:
         self.world.reset(design)
         self.config = default_config(self.world)
         self.env = {}
-        self.clean = self.began_clean = False
+        self.hand_over(began_clean=False)
         shutil.rmtree(self.backend, ignore_errors=True)
         self.backend.mkdir(parents=True)
         empty = self.folder / "empty"
@@ -140,6 +142,11 @@ class Stack:
             self.pulumi("stack", "init", self.name, "--no-select", config=False).ok()
             shutil.copytree(self.backend, empty)
         shutil.copytree(empty, self.backend, dirs_exist_ok=True)
+
+    def hand_over(self, *, began_clean: bool) -> None:
+        """A test begins with it as it is."""
+        self.clean, self.began_clean = False, began_clean
+        self.given = copy.deepcopy(self.config), dict(self.env)
 
     # Running
 
@@ -258,15 +265,15 @@ class Stack:
     @contextmanager
     def nothing_changed(self) -> Iterator[None]:
         """What is done inside writes nothing to Fly, moves no machine and leaves no lease. The stack's settings are
-        given back afterwards. For a test that does nothing else."""
-        config, env = copy.deepcopy(self.config), dict(self.env)
+        afterwards as the test got them. For a test that does nothing else."""
         versions = self.versions()
         self.world.clear_requests()
         yield
         assert self.writes() == []
         assert self.versions() == versions
         assert self.leases() == []
-        self.config, self.env, self.clean = config, env, self.began_clean
+        self.config, self.env = self.given
+        self.clean = self.began_clean
 
 
 def default_config(world: World) -> dict[str, Any]:

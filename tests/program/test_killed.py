@@ -50,7 +50,9 @@ def until_written(stack: Stack, route: str) -> None:
 
 
 def up_after(stack: Stack) -> Answer:
-    """What a person does then: `up`, and where the back end kept the dead engine's lock, `cancel` first."""
+    """What a person does then: `up`, and where the back end kept the dead engine's lock, `cancel` first. Leases that the
+    dead one held are waited for: how far it came before it died, nobody can say."""
+    stack.config["hotdash:rollout"]["leaseWait"] = f"{LEASE_SECONDS + 5}s"
     answer = stack.up()
     if answer.code:
         answer.failed("currently locked", "pulumi cancel")
@@ -70,7 +72,6 @@ def test_killed_while_machines_move(applied: Stack) -> None:
         die(kill_tree)
     assert set(applied.leases()) == {machine["id"] for machine in world.machines("web")}
 
-    applied.config["hotdash:rollout"]["leaseWait"] = f"{LEASE_SECONDS + 5}s"
     world.clear_requests()
     ended = up_after(applied)
     assert "is leased to somebody else, waiting" in ended.text
@@ -99,7 +100,8 @@ def test_killed_between_secrets_and_machines(applied: Stack) -> None:
 def test_killed_while_it_adopts(stack: Stack) -> None:
     world = stack.world
     world.break_("wrong-password")
-    world.fault("latency", "GET machines", count=1, skip=0, ms=3000)
+    # The first list of machines is asked before anything is written, the second begins the rollout.
+    world.fault("latency", "GET machines", count=1, skip=1, ms=3000)
     with running_up(stack) as die:
         until_written(stack, "/secrets")
         die(kill_tree)
