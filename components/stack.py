@@ -9,7 +9,8 @@ from pulumi.runtime.config import CONFIG
 
 from components.connection import Connection, connect, decoded
 from hotdash.fly.token import find_token
-from hotdash.stack.settings import NAMESPACE, Settings, load
+from hotdash.stack.checking import NAMESPACE
+from hotdash.stack.settings import Settings, load
 from hotdash.stack.values import fingerprints_of
 
 TOLD: Final = 32

@@ -41,6 +41,15 @@ NOTES: Final[Mapping[str, str]] = {
     "with it",
     "undeclaredSecrets": "what to do with secrets that Fly has and this file has not. `report`: a preview shows each "
     "once, `up` leaves it. `remove`: `up` unsets it",
+    "preflight": "what `up` does with a secret that it could not try from here (no route, a time-out): `warn` says so and "
+    "sets it, `strict` refuses. One that was tried and refused is never set",
+    "forbiddenDatabases.NAME": "where the URL of a database lies that Chatwoot must not use, such as HotDash's own. What "
+    "counts is which database it is, not how its URL is written",
+    "connections.webProcesses": "Chatwoot's `WEB_CONCURRENCY`, for the sum of database connections that it opens",
+    "connections.webThreads": "`RAILS_MAX_THREADS`: connections of each web process",
+    "connections.workerThreads": "`SIDEKIQ_CONCURRENCY`: connections of each worker",
+    "connections.limit": "how many connections the pooler or the server gives, where that cannot be asked. Supavisor "
+    "gives 15 unless it was changed",
     "processGroups.NAME": "one group of machines. Groups that are not named here are not looked at",
     "processGroups.NAME.count": "how many machines, 0 to 100. More: copies of one that is there. Fewer: the worst off "
     "are destroyed. Standbys do not count",
@@ -76,6 +85,10 @@ DEFAULTS: Final[Mapping[str, Callable[[settings.Settings], object]]] = {
     "app.url": lambda s: s.app.url.replace(s.app.name, "NAME"),
     "vault": lambda s: s.vault,
     "undeclaredSecrets": lambda s: "remove" if s.remove_undeclared else "report",
+    "preflight": lambda s: "strict" if s.strict_preflight else "warn",
+    "connections.webProcesses": lambda s: s.connections.web_processes,
+    "connections.webThreads": lambda s: s.connections.web_threads,
+    "connections.workerThreads": lambda s: s.connections.worker_threads,
     "processGroups.NAME.cpuKind": lambda s: s.groups[0].declared.cpu_kind,
     "processGroups.NAME.cpus": lambda s: s.groups[0].declared.cpus,
     "processGroups.NAME.check.pathIsServed": lambda _: False,

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from hotdash.errors import SettingsError
-from hotdash.stack.settings import NAMESPACE, Settings, load
+from hotdash.stack.checking import NAMESPACE
+from hotdash.stack.settings import Settings, load
 
 PROJECT_FILE: Final = "Pulumi.yaml"
 STACK_VARIABLE: Final = "PULUMI_STACK"

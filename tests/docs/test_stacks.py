@@ -11,7 +11,8 @@ import yaml
 
 from hotdash.errors import SettingsError
 from hotdash.fly.token import find_token
-from hotdash.stack.settings import NAMESPACE, Settings, load
+from hotdash.stack.checking import NAMESPACE
+from hotdash.stack.settings import Settings, load
 from hotdash.stack.values import fingerprints_of
 from hotdash.vault import Reference, Vault
 from tests.docs.pages import ROOT
