@@ -3,9 +3,11 @@
 `model` takes it apart, `classification` tells what it leads to, `explanation` what Chatwoot makes of it.
 """
 
-from hotdash.dsn.classification import Certainty, Classification, Place, Pooling, classify
+from hotdash.dsn.classification import Classification, classify, same_database
 from hotdash.dsn.explanation import Explanation, Finding, Severity, explain
-from hotdash.dsn.model import DEFAULT_PORT, PARTS, Dsn, Host, MalformedDsn
+from hotdash.dsn.model import PARTS, Dsn, Form, Host, Place
+from hotdash.dsn.rule import Certainty, Pooling
+from hotdash.dsn.text import DEFAULT_PORT, MalformedDsn
 
 __all__ = [
     "DEFAULT_PORT",
@@ -15,6 +17,7 @@ __all__ = [
     "Dsn",
     "Explanation",
     "Finding",
+    "Form",
     "Host",
     "MalformedDsn",
     "Place",
@@ -22,4 +25,5 @@ __all__ = [
     "Severity",
     "classify",
     "explain",
+    "same_database",
 ]

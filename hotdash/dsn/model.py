@@ -1,107 +1,193 @@
-"""A Postgres URL and its parts, as Rails, libpq and Chatwoot's POSTGRES_* variables each read them."""
+"""A DSN as a value: its parts, decoded, and what they are written as again."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from typing import Any, Final, NamedTuple
-from urllib.parse import SplitResult, quote, unquote, urlsplit
+from urllib.parse import quote
 
-DEFAULT_PORT: Final = 5432
+from hotdash.dsn import parameters as known
+from hotdash.dsn import text as dsn_text
+from hotdash.dsn.text import DEFAULT_PORT
+
 PARTS: Final = ("host", "port", "database", "username", "password")
 """The parts of a URL, each in the name of the POSTGRES_* variable that Chatwoot reads it from."""
-_LIBPQ_KEYS: Final = frozenset(
-    {"application_name", "options", "sslmode", "sslrootcert", "target_session_attrs"}
-)
-_NO_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})|%00")
-"""Rails refuses the first, libpq both."""
 
 
-class MalformedDsn(ValueError):
-    """The text is no Postgres URL. The message says why and never holds the text."""
+class Form(StrEnum):
+    """How a DSN is written. Rails, and so Chatwoot, reads the first alone."""
+
+    URL = "url"
+    KEYWORDS = "keywords"
 
 
 class Host(NamedTuple):
-    """One host of a URL; `port` is None where none is written."""
+    """One host; `port` is None where none is written."""
 
     name: str
     port: int | None
 
+    @property
+    def shown_name(self) -> str:
+        return f"[{self.name}]" if ":" in self.name else self.name
+
+    def __str__(self) -> str:
+        return f"{self.shown_name}:{self.port or DEFAULT_PORT}"
+
 
 @dataclass(frozen=True)
-class Dsn:
-    """Parts of one Postgres URL, percent-decoded. `explicit_port` tells 5432 written from 5432 meant."""
+class Place:
+    """Where a database is reached and as whom: a DSN without its password, so it may be shown to anyone."""
 
     host: str
     port: int
     database: str
     username: str
-    password: str = field(repr=False)
-    explicit_port: bool = True
-    parameters: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
-    @property
-    def hosts(self) -> tuple[Host, ...]:
-        return (Host(self.host, self.port if self.explicit_port else None),)
+    def __str__(self) -> str:
+        user = f"{quote(self.username, safe='')}:{known.HIDDEN}@" if self.username else ""
+        return f"postgres://{user}{Host(self.host, self.port)}/{quote(self.database, safe='')}"
+
+
+@dataclass(frozen=True, repr=False)
+class Dsn:
+    """One Postgres DSN.
+
+    Neither its repr nor its str holds the password or the value of a parameter that is not known to be harmless.
+
+    Args:
+        hosts: at least one. Rails reads one alone; libpq tries them in turn.
+        parameters: those that are no parts, decoded; on repetition the last one counts.
+        form: how it was written; no part of what it is.
+        unencoded: parts that hold something which Ruby's URI refuses unless it is percent-encoded.
+        in_query: parts that stand in the query, where they win over those before it.
+    """
+
+    hosts: tuple[Host, ...]
+    database: str
+    username: str
+    password: str
+    parameters: Mapping[str, str] = field(default_factory=dict, hash=False)
+    form: Form = field(default=Form.URL, compare=False)
+    unencoded: tuple[str, ...] = field(default=(), compare=False)
+    in_query: tuple[str, ...] = field(default=(), compare=False)
 
     @classmethod
     def parse(cls, text: str) -> Dsn:
-        """Raises MalformedDsn."""
-        url = _split(text)
-        if url.scheme not in ("postgres", "postgresql"):
-            raise MalformedDsn("it does not begin with postgres:// or postgresql://")
-        if _NO_ESCAPE.search(text):
-            raise MalformedDsn("a % in it begins no escape (is one in the password not written as %25?)")
-        try:
-            host, port = url.hostname, url.port
-        except ValueError:
-            raise MalformedDsn(
-                "its port is no port number (is a /, ? or # in the password not percent-encoded?)"
-            ) from None
-        if not host:
-            raise MalformedDsn("it names no host")
+        """Read postgres://, postgresql:// or libpq's `keyword=value` form; space around it is ignored.
+
+        Raises:
+            MalformedDsn: it is none; never holds the text.
+        """
+        written = dsn_text.read(text)
         return cls(
-            host=unquote(host),
-            port=port or DEFAULT_PORT,
-            database=unquote(url.path.removeprefix("/")),
-            username=unquote(url.username or ""),
-            password=unquote(url.password or ""),
-            explicit_port=port is not None,
-            parameters={
-                unquote(name): unquote(value)
-                for name, _, value in (pair.partition("=") for pair in url.query.split("&") if pair)
-            },
+            tuple([Host(name, port) for name, port in written.hosts]),
+            written.database,
+            written.username,
+            written.password,
+            written.parameters,
+            Form.URL if written.is_url else Form.KEYWORDS,
+            written.unencoded,
+            written.in_query,
         )
 
-    def for_libpq(self) -> dict[str, Any]:
-        """Keywords for psycopg.connect: what libpq takes of it, without a time-out."""
-        parts = {"host": self.host, "port": self.port, "dbname": self.database, "user": self.username}
-        return {
-            **{name: value for name, value in self.parameters.items() if name in _LIBPQ_KEYS},
-            **{name: value for name, value in parts.items() if value},
-            "password": self.password,
-        }
+    @property
+    def host(self) -> str:
+        """The first host, which is the only one that Rails knows."""
+        return self.hosts[0].name
 
-    def render(self, *, password: bool) -> str:
-        """The URL again; without its password, as a person may see it, unless told."""
-        secret = f":{quote(self.password, safe='') if password else '…'}" if self.password else ""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        port = f":{self.port}" if self.explicit_port else ""
-        return (
-            f"postgres://{quote(self.username, safe='')}{secret}@{host}{port}/{quote(self.database, safe='')}"
-        )
+    @property
+    def port(self) -> int:
+        """The first host's port; libpq's default where none is written."""
+        return self.hosts[0].port or DEFAULT_PORT
 
-    def __str__(self) -> str:
-        return self.render(password=False)
+    @property
+    def explicit_port(self) -> bool:
+        """Tells 5432 written from 5432 meant."""
+        return all(host.port is not None for host in self.hosts)
+
+    @property
+    def role(self) -> str:
+        """The role as it may be shown. A colon in it is mostly one that was percent-encoded by mistake, with the
+        password behind it: from there on it is blotted out."""
+        before, colon, _ = self.username.partition(":")
+        return f"{before}:{known.HIDDEN}" if colon else before
 
     def part(self, name: str) -> str:
         """One of PARTS, as text."""
         return str(getattr(self, name))
 
+    def at(self, place: Place) -> Dsn:
+        """The same password and parameters at another place: a direct form, to be connected to."""
+        return replace(
+            self,
+            hosts=(Host(place.host, place.port),),
+            database=place.database,
+            username=place.username,
+        )
 
-def _split(text: str) -> SplitResult:
-    try:
-        return urlsplit(text.strip())
-    except ValueError:
-        raise MalformedDsn("its host is malformed") from None
+    def shown_parameters(self) -> dict[str, str]:
+        """The parameters as anyone may see them."""
+        return known.shown(self.parameters)
+
+    def for_libpq(self) -> dict[str, Any]:
+        """Keywords for psycopg.connect: those that libpq takes, without a time-out.
+
+        Connect with these and not with the text: what libpq cannot read in a URL it repeats in its error, and that may
+        be the password. An empty password is given too, or libpq would look for one in its environment.
+        """
+        given = {
+            name: value for name, value in self.parameters.items() if value and name in known.FOR_CONNECTING
+        }
+        if self.parameters.get("ssl") == "true":  # JDBC's; in a URL, libpq takes it for sslmode=require
+            given.setdefault("sslmode", "require")
+        several = len(self.hosts) > 1
+        parts = {
+            "host": ",".join(host.name for host in self.hosts),
+            "port": ",".join(str(host.port or DEFAULT_PORT) for host in self.hosts) if several else self.port,
+            "dbname": self.database,
+            "user": self.username,
+        }
+        return {**given, **{name: value for name, value in parts.items() if value}, "password": self.password}
+
+    def render(self, *, password: bool) -> str:
+        """The DSN as a URL that `parse` reads back.
+
+        Args:
+            password: with the password and all values of parameters. Without, both are blotted out, so that anyone may
+                see it; then it is for people, not for connecting.
+        """
+        role = quote(self.username, safe="") if password else self._shown_role()
+        secret = f":{quote(self.password, safe='') if password else known.HIDDEN}" if self.password else ""
+        hosts = ",".join(_written(host) for host in self.hosts)
+        given = self.parameters if password else self.shown_parameters()
+        query = "&".join(f"{_quoted(name)}={_quoted(value)}" for name, value in given.items())
+        return "".join(
+            (
+                f"postgres://{role}{secret}@" if role or secret else "postgres://",
+                hosts,
+                f"/{quote(self.database, safe='')}" if self.database or query else "",
+                f"?{query}" if query else "",
+            )
+        )
+
+    def _shown_role(self) -> str:
+        before, colon, _ = self.username.partition(":")
+        return quote(before, safe="") + (f":{known.HIDDEN}" if colon and not self.password else "")
+
+    def __str__(self) -> str:
+        return self.render(password=False)
+
+    def __repr__(self) -> str:
+        return f"<Dsn {self}>"
+
+
+def _written(host: Host) -> str:
+    name = f"[{quote(host.name, safe=':')}]" if ":" in host.name else quote(host.name, safe="")
+    return name if host.port is None else f"{name}:{host.port}"
+
+
+def _quoted(text: str) -> str:
+    return text if text == known.HIDDEN else quote(text, safe="")
