@@ -20,7 +20,7 @@ from hotdash import http
 from hotdash.clock import REAL, Clock
 from hotdash.errors import FlyError, LeaseHeld, NotFound, SettingsError
 from hotdash.fly import wire
-from hotdash.fly.model import App, Lease, Machine, Secret, SecretsWritten
+from hotdash.fly.model import App, Lease, Machine, Secret, SecretsWritten, TokenScope
 from hotdash.fly.refusals import is_of_fly, misunderstood, refused, retry_after, unreachable
 from hotdash.fly.token import Token
 from hotdash.http import httpx
@@ -104,6 +104,12 @@ class Fly:
 
     def close(self) -> None:
         self._http.close()
+
+    # The token
+
+    def token_scopes(self) -> tuple[TokenScope, ...]:
+        """What the token may do, by organization; cheap, and wrong for no token that is good."""
+        return self._call("GET", "/tokens/current", where="the token", read=wire.token_scopes)
 
     # Apps
 

@@ -14,6 +14,17 @@ STARTABLE = frozenset({"stopped", "suspended", "created"})
 
 
 @dataclass(frozen=True)
+class TokenScope:
+    """What a token may do in one organization. No apps: all of them. `expires` is empty where Fly does not tell."""
+
+    organization: str
+    apps: tuple[str, ...]
+    user: str
+    machine: str
+    expires: str
+
+
+@dataclass(frozen=True)
 class Guest:
     """The size of a machine. Memory in MB."""
 

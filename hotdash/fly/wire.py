@@ -8,7 +8,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from hotdash.fly.model import App, CheckResult, Exit, Guest, HttpCheck, Lease, Machine, Secret, SecretsWritten
+from hotdash.fly.model import (
+    App,
+    CheckResult,
+    Exit,
+    Guest,
+    HttpCheck,
+    Lease,
+    Machine,
+    Secret,
+    SecretsWritten,
+    TokenScope,
+)
 from hotdash.said import shown
 
 ROLLOUT_KEY = "hotdash_rollout"
@@ -73,6 +84,22 @@ def ulid_time(text: str) -> datetime | None:
 def app(body: Mapping[str, Any]) -> App:
     organization = body.get("organization") or {}
     return App(str(body["name"]), str(organization.get("slug", "")), str(body.get("status", "")))
+
+
+def token_scopes(body: Mapping[str, Any]) -> tuple[TokenScope, ...]:
+    return tuple(
+        TokenScope(
+            str(item.get("org_slug") or ""),
+            tuple(
+                str(app.get("name") if isinstance(app, Mapping) else app) for app in item.get("apps") or ()
+            ),
+            str(item.get("user") or ""),
+            str(item.get("restricted_to_machine") or ""),
+            # Not documented: shown where it is there.
+            str(item.get("expires_at") or item.get("expiry") or ""),
+        )
+        for item in body.get("tokens") or ()
+    )
 
 
 def secret(body: Mapping[str, Any]) -> Secret:
