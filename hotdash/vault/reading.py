@@ -18,13 +18,19 @@ from hotdash.vault import age, dotenv
 from hotdash.vault.reference import Reference, fingerprint
 
 DEFAULT_FOLDER = "vault"
+_UNQUOTED = re.compile(r"[\w@%+=:,./-][\w@%+=:,./#-]*")
+"""What a shell takes as it stands; a # that does not begin a word too."""
 _PLACEHOLDER = re.compile(r"(?<![A-Za-z0-9])FAKE|(?i:change[-_ ]?me|\.invalid(?![\w.-]))")
 """What vault.example/ has for values, and others have in its place; `.invalid` is a name that no host can have."""
 
 
 def command(shown: str, *words: str) -> str:
     """A `hotdash vault` command about the vault that is shown so; for remedies."""
-    return shlex.join(["hotdash", "vault", *words, *([] if shown == DEFAULT_FOLDER else ["--vault", shown])])
+    about = [] if shown == DEFAULT_FOLDER else ["--vault", shown]
+    return " ".join(
+        word if _UNQUOTED.fullmatch(word) else shlex.quote(word)
+        for word in ("hotdash", "vault", *words, *about)
+    )
 
 
 class Lack(StrEnum):
@@ -117,13 +123,13 @@ class Vault:
         if sealed is None:
             if plain is None:
                 raise self._missing(file)
-            return self._parsed(plain, f"{self.shown}/{file}")
+            return parsed(plain, f"{self.shown}/{file}")
         identity = self.identity
         if identity is None:
             raise self._no_identity(file, twice=plain is not None)
         where = f"{self.shown}/{file}{age.SUFFIX}"
-        values = self._parsed(age.unsealed(sealed, identity, where=where), where)
-        if plain is not None and self._parsed(plain, f"{self.shown}/{file}") != values:
+        values = parsed(age.unsealed(sealed, identity, where=where), where)
+        if plain is not None and parsed(plain, f"{self.shown}/{file}") != values:
             raise VaultError(
                 "the vault has this file twice, and the plain one and the encrypted one differ",
                 where=f"{self.shown}/{file} and {file}{age.SUFFIX}",
@@ -176,18 +182,20 @@ class Vault:
             remedy=age.how_to_get_an_identity(self.environ),
         )
 
-    def _parsed(self, content: bytes, where: str) -> dict[str, str]:
-        try:
-            return dotenv.parse(content.decode("utf-8"))
-        except UnicodeDecodeError:
-            raise VaultError(
-                "the vault file is not text in UTF-8",
-                where=where,
-                remedy="write it as dotenv: one KEY=value a line",
-            ) from None
-        except dotenv.Malformed as malformed:
-            raise VaultError(
-                "the vault file is malformed",
-                where=f"{where}, line {malformed.line}",
-                remedy="write it as dotenv: one KEY=value a line; quote a value that holds spaces, # or quotes",
-            ) from None
+
+def parsed(content: bytes, where: str) -> dict[str, str]:
+    """A plain file's values by key. Raises VaultError: no dotenv."""
+    try:
+        return dotenv.parse(content.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise VaultError(
+            "the vault file is not text in UTF-8",
+            where=where,
+            remedy="write it as dotenv: one KEY=value a line",
+        ) from None
+    except dotenv.Malformed as malformed:
+        raise VaultError(
+            "the vault file is malformed",
+            where=f"{where}, line {malformed.line}",
+            remedy="write it as dotenv: one KEY=value a line; quote a value that holds spaces, # or quotes",
+        ) from None

@@ -1,0 +1,1 @@
+"""The vault, module by module; then its commands as a person uses them."""
