@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.ports import is_free
-from sandbox.services import binaries
+from sandbox.services import binaries, contrib
 from sandbox.services.endpoints import Endpoints, ServiceError
 
 STOP_SIGNAL = signal.SIGINT
@@ -83,10 +83,14 @@ class Postgres:
                 f"port {port}, which this sandbox keeps for its Postgres, is taken by another program. End that "
                 "program, or remove the sandbox's folder and bring it up anew."
             )
+        extensions: list[str] = []
+        if self._version() >= contrib.SINCE:
+            contrib.write(self._data)
+            extensions = contrib.options(self._data, others=account is not None)
         begin = self._log.stat().st_size if self._log.exists() else 0
         with self._log.open("ab") as log, self._as(account) as (data, options):
             self._process = subprocess.Popen(
-                [programs / "postgres", "-D", data],
+                [programs / "postgres", "-D", data, *extensions],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -156,7 +160,7 @@ class Postgres:
                 f"initdb could not make a Postgres cluster in {self._data}:\n{done.stdout.strip()}"
             )
         settings = _SETTINGS.format(host=self._endpoints.postgres_host, port=self._endpoints.postgres_port)
-        if int((self._data / "PG_VERSION").read_text()) >= 18:
+        if self._version() >= 18:
             settings += "io_method = 'sync'\n"  # three processes fewer
         with (self._data / "postgresql.conf").open("a") as file:
             file.write(settings)
@@ -190,6 +194,10 @@ class Postgres:
             )
         finally:
             os.close(descriptor)
+
+    def _version(self) -> int:
+        """The cluster's major version."""
+        return int((self._data / "PG_VERSION").read_text())
 
     def _ready(self) -> bool:
         try:

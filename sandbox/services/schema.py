@@ -31,6 +31,9 @@ INSERT INTO portals (account_id, name, slug, custom_domain) VALUES
   (1, 'HotDash help', 'hotdash-help', 'help.hotdash.example');
 """
 
+EXTENSIONS = ("pg_stat_statements", "pg_trgm", "pgcrypto", "vector")
+"""What Chatwoot's schema enables besides. Where a Postgres older than 18 has not all of them, preflight says so."""
+
 HOTDASH = """
 CREATE TABLE dashboard_facts (
   id bigserial PRIMARY KEY, shop_domain varchar NOT NULL, fact_type varchar NOT NULL, scope varchar,
@@ -54,6 +57,12 @@ def prepare(endpoints: Endpoints) -> None:
             session.execute(SQL("{} ROLE {} LOGIN PASSWORD {}").format(verb, role, account.password))
             if account.database not in databases:
                 session.execute(SQL("CREATE DATABASE {} OWNER {}").format(database, role))
+    # As the superuser: not all of them are for everybody to make, and Chatwoot's own role finds them made.
+    with _connect(endpoints, endpoints.superuser, endpoints.chatwoot.database) as session:
+        there = {name for (name,) in session.execute("SELECT name FROM pg_available_extensions")}
+        for name in EXTENSIONS:
+            if name in there:
+                session.execute(SQL("CREATE EXTENSION IF NOT EXISTS {}").format(Identifier(name)))
     for account, tables in _contents(endpoints):
         with _connect(endpoints, account) as session, session.transaction():
             if not session.execute("SELECT 1 FROM pg_tables WHERE schemaname = 'public' LIMIT 1").fetchall():
