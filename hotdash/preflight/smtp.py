@@ -83,9 +83,8 @@ def check(settings: Mapping[str, str], uses: frozenset[str], timeout: float) -> 
         if not host:
             raise unclear(
                 "incomplete",
-                "SMTP_ADDRESS is not among the stack's secrets, so the server is not known here",
-                "where SMTP_ADDRESS is set in the machines' env, declare it as a secret to have it tried; where it is "
-                "not set at all, Chatwoot sends no mail",
+                "SMTP_ADDRESS is neither a secret of the stack nor in the env of its machines, so the server is not known",
+                "declare SMTP_ADDRESS: without it Chatwoot calls a sendmail that its container has not, and sends nothing",
             )
         try:
             mail = Mail.of(settings)

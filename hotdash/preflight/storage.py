@@ -55,8 +55,9 @@ def check(settings: Mapping[str, str], uses: frozenset[str], timeout: float) -> 
         if missing := [name for name in needed if not settings.get(name, "").strip()]:
             raise unclear(
                 "incomplete",
-                f"{', '.join(missing)} is not among the stack's secrets, so the bucket cannot be asked from here",
-                f"where the machines' env has it, declare {' and '.join(missing)} as a secret to have the bucket tried",
+                f"{' and '.join(missing)}: neither a secret of the stack nor in the env of its machines, so the bucket "
+                "cannot be asked",
+                f"declare {' and '.join(missing)}: Chatwoot needs it too",
             )
         return _ask(_bucket(settings, amazon), Deadline.after(timeout), notes)
 
