@@ -83,8 +83,8 @@ def check(settings: Mapping[str, str], uses: frozenset[str], timeout: float) -> 
         if not host:
             raise unclear(
                 "incomplete",
-                "SMTP_ADDRESS is neither a secret of the stack nor in the env of its machines, so the server is not known",
-                "declare SMTP_ADDRESS: without it Chatwoot calls a sendmail that its container has not, and sends nothing",
+                "SMTP_ADDRESS: neither a secret of the stack nor in the env of its machines, so nobody can be asked",
+                "declare SMTP_ADDRESS: without it Chatwoot calls a sendmail that its container has not",
             )
         try:
             mail = Mail.of(settings)
