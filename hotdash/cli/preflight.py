@@ -95,11 +95,12 @@ def exit_code(outcomes: Sequence[Outcome], *, strict: bool) -> int:
 
 @dataclass(frozen=True)
 class _Plan:
-    """What will be tried; `untried` are the secrets that nothing can try."""
+    """What will be tried; `untried` are the secrets that nothing can try, `places` where in the vault each lies."""
 
     checks: tuple[Check, ...]
     demand: Demand
     untried: tuple[str, ...]
+    places: Mapping[str, str]
 
 
 def _plan(settings: Settings, vault: Vault, only: Sequence[str], timeout: float) -> _Plan:
@@ -127,13 +128,14 @@ def _plan(settings: Settings, vault: Vault, only: Sequence[str], timeout: float)
             timeout=timeout,
         ),
     ]
+    places = {name: f"{vault.shown}/{source.reference}" for name, source in settings.secrets.items()}
     tried = frozenset[str]().union(*(check.uses for check in checks))
     untried = tuple(sorted(set(values) - tried))
     if only:
         wanted = [check for check in checks if {check.name, *check.uses} & set(only)]
         _see_that_all_are_tried(only, wanted, checks)
-        return _Plan(tuple(wanted), demand, ())
-    return _Plan(tuple(checks), demand, untried)
+        return _Plan(tuple(wanted), demand, (), places)
+    return _Plan(tuple(checks), demand, untried, places)
 
 
 def _see_that_all_are_tried(only: Sequence[str], wanted: Sequence[Check], checks: Sequence[Check]) -> None:
@@ -208,7 +210,7 @@ class _Told:
         """Say what is waited for; on a terminal, as long as it is."""
         checks = self.plan.checks
         click.echo(
-            f"preflight of {stack_file(self.stack)}: trying {len(checks)} things from here, writing nothing"
+            f"preflight of {stack_file(self.stack)}: trying {_counted(len(checks), 'thing')} from here, writing nothing"
         )
         if not sys.stdout.isatty():
             yield lambda _: None
@@ -224,6 +226,10 @@ class _Told:
 
             yield ended
 
+    def _places(self, outcome: Outcome) -> str:
+        uses = {name for check in self.plan.checks if check.name == outcome.check for name in check.uses}
+        return ", ".join(sorted({self.plan.places[name] for name in uses if name in self.plan.places}))
+
     def show(self, outcomes: Sequence[Outcome], seconds: float) -> None:
         click.echo()
         names = max((len(outcome.check) for outcome in outcomes), default=0)
@@ -236,6 +242,8 @@ class _Told:
             )
             if not proved:
                 click.echo(f"{_DETAIL}why   {outcome.said}")
+                if places := self._places(outcome):
+                    click.echo(f"{_DETAIL}where {places}")
             elif self.verbose:
                 click.echo(f"{_DETAIL}said  {outcome.said}")
             if outcome.next:
@@ -251,6 +259,10 @@ class _Told:
                 f"not tried, because nothing can tell whether they are right: {', '.join(self.plan.untried)}"
             )
         click.echo(_summary(outcomes, seconds, strict=self.strict))
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _summary(outcomes: Sequence[Outcome], seconds: float, *, strict: bool) -> str:
