@@ -47,11 +47,14 @@ RAILS: Final = frozenset(
 POOLER_FLAGS: Final = frozenset({"pgbouncer", "connection_limit", "pool_timeout", "schema", "socket_timeout"})
 """Prisma's: dropped by Rails, refused by libpq."""
 
+KNOWN: Final = LIBPQ | RAILS | POOLER_FLAGS | {"ssl"}
+"""JDBC's `ssl` among them: in a URL, libpq takes ssl=true for sslmode=require. Rails drops it."""
+
 _SECRET: Final = frozenset(
     {"sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key", "password", "options"}
 )
 """`options` can set anything, so it is shown in part; see `shown`."""
-SHOWN: Final = (LIBPQ | RAILS | POOLER_FLAGS | {"ssl", "supa", "workaround", "sslaccept"}) - _SECRET
+SHOWN: Final = KNOWN - _SECRET
 _HARMLESS_OPTION: Final = ("reference=", "endpoint=", "project=")
 """How a tenant is named in `options`: to Supavisor by the first, to Neon by the others."""
 

@@ -98,7 +98,8 @@ REST: Final = (
         pooling=Pooling.UNKNOWN,
         certainty=Certainty.NONE,
         when="the socket `/cloudsql/…`",
-        why="the socket of a Cloud SQL proxy; whether it asks for the instance or its pooler is the proxy's setting",
+        why="the socket of a Cloud SQL proxy; whether it asks for the instance or its pooler is the proxy's "
+        "setting",
         source=Source(Ground.DOCS, "Google's docs, Cloud SQL managed connection pooling"),
         examples=("postgres://app@%2Fcloudsql%2Facme%3Aeurope-west1%3Achatwoot/chatwoot",),
         fits=lambda t: t.host.startswith("/cloudsql/"),
@@ -141,8 +142,8 @@ REST: Final = (
         pooling=Pooling.UNKNOWN,
         certainty=Certainty.NONE,
         when="`ec2-*.amazonaws.com`",
-        why="any machine in EC2, Heroku's databases among them; Heroku's pooled URL is another config var, without a "
-        "form of its own",
+        why="any machine in EC2, Heroku's databases among them; Heroku's pooled URL is another config var, "
+        "without a form of its own",
         source=_HEROKU,
         examples=("postgres://app@ec2-18-213-155-45.compute-1.amazonaws.com:5432/chatwoot",),
         fits=lambda t: t.host.startswith("ec2-"),

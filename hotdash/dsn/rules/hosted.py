@@ -156,8 +156,8 @@ RULES: Final = (
         pooling=Pooling.POOLED,
         certainty=Certainty.CERTAIN,
         when="`*.db.ondigitalocean.com`, port 25061",
-        why="port 25061 is a connection pool; each has its own mode (transaction unless told), and its name is in the "
-        "place of the database's",
+        why="port 25061 is a connection pool; each has its own mode (transaction unless told), and its name is"
+        " in the place of the database's",
         source=_DIGITALOCEAN,
         examples=("postgres://doadmin@db-postgresql-fra1-12345.b.db.ondigitalocean.com:25061/chatwoot-pool",),
         fits=lambda t: t.port == 25061,
@@ -181,8 +181,8 @@ RULES: Final = (
         pooling=Pooling.UNKNOWN,
         certainty=Certainty.NONE,
         when="`*.aivencloud.com`",
-        why="a pool differs from the service by a port that Aiven chooses, and has its name in the place of the "
-        "database's: only the console tells which this is",
+        why="a pool differs from the service by a port that Aiven chooses, and has its name in the place of "
+        "the database's: only the console tells which this is",
         source=Source(Ground.DOCS, "Aiven's docs, Manage connection pooling"),
         examples=("postgres://avnadmin@pg-chatwoot-acme.a.aivencloud.com:21699/defaultdb",),
         fits=lambda t: True,
@@ -207,8 +207,8 @@ RULES: Final = (
         pooling=Pooling.UNKNOWN,
         certainty=Certainty.NONE,
         when="`*.tsdb.cloud.timescale.com`, database `tsdb`",
-        why="the database name tsdb is Postgres itself or the pooler's session pool: only the port differs, and each "
-        "service has its own",
+        why="the database name tsdb is Postgres itself or the pooler's session pool: only the port differs, "
+        "and each service has its own",
         source=_TIMESCALE,
         examples=("postgres://tsdbadmin@abc123.project.tsdb.cloud.timescale.com:32100/tsdb",),
         fits=lambda t: t.database == "tsdb",
@@ -221,7 +221,8 @@ RULES: Final = (
         pooling=Pooling.POOLED,
         certainty=Certainty.CERTAIN,
         when="`*.proxy-*.….rds.amazonaws.com`",
-        why="RDS Proxy shares server connections by the transaction, until a session does something that pins it",
+        why="RDS Proxy shares server connections by the transaction, until a session does something that pins "
+        "it",
         source=_RDS,
         examples=("postgres://app@chatwoot.proxy-abcdefghijkl.us-east-1.rds.amazonaws.com:5432/chatwoot",),
         fits=lambda t: ".proxy-" in t.host,
