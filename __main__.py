@@ -1,4 +1,4 @@
-"""The program: read the stack's settings and the vault's fingerprints, declare the app."""
+"""The program: read the stack's settings and the vault, declare the app."""
 
 import sys
 
@@ -9,10 +9,10 @@ from components.chatwoot_on_fly import ChatwootOnFly
 from hotdash.errors import HotdashError
 
 try:
-    settings, fingerprints, connection = stack.read()
+    settings, declared, connection = stack.read()
 except HotdashError as error:
     pulumi.log.error(str(error))
     sys.exit(stack.TOLD)
 
-chatwoot = ChatwootOnFly(settings.app.name, settings, fingerprints, connection)
+chatwoot = ChatwootOnFly(settings.app.name, settings, declared, connection)
 pulumi.export("url", chatwoot.url)

@@ -46,7 +46,7 @@ def announcements(connection: Connection) -> Announcements:
     return Announcements(
         pulumi.ResourceHookBinding(before_create=[_hook("app-adopted", adoption.app)]),
         pulumi.ResourceHookBinding(
-            before_update=[_hook("secrets-drift", lambda olds, news: told(secrets.drift(olds, news)))],
+            before_update=[_hook("secrets-drift", _secrets)],
             before_create=[_hook("secrets-adopted", adoption.secrets)],
         ),
         pulumi.ResourceHookBinding(
@@ -83,6 +83,10 @@ def _plain(properties: Mapping[str, Any] | None) -> dict[str, Any]:
     }
 
 
+def _secrets(olds: Mapping[str, Any], news: Mapping[str, Any]) -> str:
+    return "\n".join(filter(None, [told(secrets.drift(olds, news)), secrets.databases_told(olds, news)]))
+
+
 class _Adoption:
     """What a preview finds on Fly of things that the state does not know yet."""
 
@@ -105,6 +109,7 @@ class _Adoption:
                 "value; where Fly's digest stays the same nothing moves, where it changes the machines do"
             )
             lines += [f"  {name} (set {shown_time(live[name].updated_at)})" for name in unknown]
+        lines.append(secrets.databases_told({}, news))
         return "\n".join(filter(None, lines))
 
     def readiness(self, _olds: Mapping[str, Any], news: Mapping[str, Any]) -> str:

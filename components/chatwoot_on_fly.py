@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import pulumi
 
 from components.announce import announcements
@@ -14,13 +12,14 @@ from components.readiness import Readiness
 from components.secret_properties import declared_text
 from components.secrets import Secrets
 from hotdash.stack.settings import Settings
+from hotdash.stack.values import Declaration
 
 
 class ChatwootOnFly(pulumi.ComponentResource):
     """App, secrets, process groups and readiness, in the order in which they may change.
 
     Args:
-        fingerprints: for each declared secret, the fingerprint of the value that the vault holds now.
+        declared: fingerprints of the values that the vault holds now, and which databases they lead to.
         connection: asked only for what the state does not know yet, so that a preview can show what will be adopted.
     """
 
@@ -30,7 +29,7 @@ class ChatwootOnFly(pulumi.ComponentResource):
         self,
         name: str,
         settings: Settings,
-        fingerprints: Mapping[str, str],
+        declared: Declaration,
         connection: Connection,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -48,7 +47,10 @@ class ChatwootOnFly(pulumi.ComponentResource):
         staged = Secrets(
             name,
             app=settings.app.name,
-            secrets={n: declared_text(source, fingerprints[n]) for n, source in settings.secrets.items()},
+            secrets={
+                n: declared_text(source, declared.fingerprints[n]) for n, source in settings.secrets.items()
+            },
+            databases=declared.databases,
             remove_undeclared=settings.remove_undeclared,
             delete_on_destroy=deletes,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[app], hooks=hooks.secrets),
@@ -60,7 +62,7 @@ class ChatwootOnFly(pulumi.ComponentResource):
                     f"{name}-{group.declared.name}",
                     group,
                     app=settings.app.name,
-                    secrets=fingerprints,
+                    secrets=declared.fingerprints,
                     staged=staged,
                     remove_undeclared=settings.remove_undeclared,
                     delete_on_destroy=deletes,

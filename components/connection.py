@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
-from hotdash.errors import HotdashError, TokenMissing, VaultError
+from hotdash.errors import HotdashError, NotFound, TokenMissing, VaultError
 from hotdash.fly.model import App, Machine, Secret
 from hotdash.fly.token import find_token
 from hotdash.vault import Vault
@@ -25,6 +25,7 @@ from hotdash.vault import Vault
 if TYPE_CHECKING:
     from hotdash.fly.client import Fly
     from hotdash.plan import RolloutSettings
+    from hotdash.preflight import Check, Demand
 
 READERS: Final = 16
 DEBUG_VARIABLE: Final = "HOTDASH_DEBUG"
@@ -82,6 +83,45 @@ class Connection:
         from hotdash.stack.settings import rollout_settings
 
         return rollout_settings(self._value("rollout") or {})
+
+    @property
+    def strict_preflight(self) -> bool:
+        from hotdash.stack.settings import strict_preflight
+
+        return strict_preflight(self._value("preflight"))
+
+    def checks(self, app: str, values: Mapping[str, str]) -> tuple[Check, ...]:
+        """What can be tried of an app's secrets from here, with what the stack and the app's machines say besides.
+
+        Raises:
+            VaultError: the URL of a database that must not be used cannot be read.
+        """
+        from hotdash.preflight import checks_for
+        from hotdash.stack.settings import SecretSource, forbidden_databases
+        from hotdash.stack.values import values_of
+
+        forbidden = forbidden_databases(self._value("forbiddenDatabases") or {})
+        return checks_for(
+            values,
+            demand=self._demand(),
+            forbidden=values_of({name: SecretSource(at) for name, at in forbidden.items()}, self.vault),
+            env=self._env(app),
+        )
+
+    def _demand(self) -> Demand | None:
+        from hotdash.stack.demand import demand_of
+        from hotdash.stack.settings import connection_settings, groups_of
+
+        groups = groups_of(self._value("processGroups") or {})
+        return demand_of(groups, connection_settings(self._value("connections") or {})) if groups else None
+
+    def _env(self, app: str) -> Mapping[str, str]:
+        """What the app's machines have in their env besides its secrets: SMTP_PORT and the like."""
+        try:
+            machines = self.snapshot(app).machines()
+        except NotFound:
+            return {}
+        return {name: str(value) for m in machines for name, value in (m.config.get("env") or {}).items()}
 
     def snapshot(self, app: str) -> Snapshot:
         """The app's lists, asked once in this process: for reads alone. What writes asks anew."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, UpdateResult
@@ -24,15 +24,16 @@ from components.secret_properties import (
     recorded_secrets,
 )
 from hotdash.drift import DeclaredSecret, Drift, Kind, RecordedSecret, secret_drift, shown_time
-from hotdash.errors import ConnectionRefused, NotFound, VaultChanged
+from hotdash.errors import NotFound, VaultChanged
 from hotdash.fly.model import Secret, SecretsWritten
-from hotdash.postgres import Verdict, try_connection
 from hotdash.stack.settings import SecretSource
-from hotdash.stack.values import value_of
+from hotdash.stack.values import database_text, value_of
 from hotdash.vault import fingerprint
 
-INPUTS = ("app", "secrets", "removeUndeclared", "deleteOnDestroy")
-DATABASE_VARIABLE = "DATABASE_URL"
+if TYPE_CHECKING:
+    from hotdash.preflight import Outcome
+
+INPUTS = ("app", "secrets", "databases", "removeUndeclared", "deleteOnDestroy")
 _SET_BY_UP = (Kind.SECRET_MISSING, Kind.SECRET_CHANGED_IN_VAULT, Kind.SECRET_CHANGED_ON_FLY)
 
 
@@ -49,8 +50,20 @@ def drift(olds: Mapping[str, Any], news: Mapping[str, Any]) -> tuple[Drift, ...]
     )
 
 
+def databases_told(olds: Mapping[str, Any], news: Mapping[str, Any]) -> str:
+    """Which databases the URLs lead to that are about to be set, and until now led to."""
+    before = {name: database_text(item) for name, item in (olds.get("databases") or {}).items()}
+    after = {name: database_text(item) for name, item in (news.get("databases") or {}).items()}
+    return "\n".join(
+        f"{name} leads to {now}" + (f", until now to {before[name]}" if name in before else "")
+        for name, now in after.items()
+        if before.get(name) != now
+    )
+
+
 class SecretsProvider(Provider):
-    """Inputs: app, secrets (name to "reference fingerprint"), removeUndeclared, deleteOnDestroy.
+    """Inputs: app, secrets (name to "reference fingerprint"), databases (name to what a database URL leads to),
+    removeUndeclared, deleteOnDestroy.
 
     Outputs besides: recorded (name to "fingerprint digest since dated"), live (name to "digest updatedAt"),
     acknowledged (undeclared names that were shown), version (of the last write).
@@ -92,7 +105,7 @@ class SecretsProvider(Provider):
         fly, app = self._connection.fly, news["app"]
         declared = declared_secrets(news["secrets"])
         values = self._values({name: declared[name] for name in sorted(names)})
-        self._try(values, declared)
+        self._preflight(app, values, declared)
         before = by_name(fly.secrets(app))
         undeclared = sorted(set(before) - set(news["secrets"]))
         removed = undeclared if news.get("removeUndeclared") else []
@@ -131,21 +144,29 @@ class SecretsProvider(Provider):
                 )
         return values
 
-    def _try(self, values: Mapping[str, str], declared: Mapping[str, DeclaredSecret]) -> None:
-        """Try each database URL from here before any value is sent."""
-        for name, value in values.items():
-            # What Chatwoot takes its database from must be such a URL; of others, those that look like one are tried.
-            if name != DATABASE_VARIABLE and not value.startswith(("postgres://", "postgresql://")):
-                continue
-            trial = try_connection(value)
-            if trial.verdict is Verdict.REFUSED:
-                raise ConnectionRefused(
-                    f"the vault's {name} does not work: {trial.said}",
-                    where=f"{self._connection.vault.shown}/{declared[name].source}",
-                    meaning="no secret was written, so the app runs with what it has",
-                    remedy="correct the value in the vault, then `pulumi up` again",
-                )
-            tell(f"{name}: tried from here: {trial.verdict}: {trial.said}")
+    def _preflight(self, app: str, values: Mapping[str, str], declared: Mapping[str, DeclaredSecret]) -> None:
+        """Try from here what is about to be set, before any of it is sent."""
+        if not values:
+            return
+        from hotdash.preflight import run  # here: costly to load, and needed only before a write
+        from hotdash.preflight.refusal import refuse
+
+        connection = self._connection
+        # What belongs together is tried together: of a mail server's user and password perhaps one alone has changed.
+        rest = {name: item for name, item in declared.items() if name not in values}
+        checks = [
+            check
+            for check in connection.checks(app, {**self._values(rest), **values})
+            if check.uses & values.keys()
+        ]
+        sources = {
+            check.name: dict.fromkeys(declared[n].source for n in sorted(check.uses)) for check in checks
+        }
+        refuse(
+            run(checks, progress=_tell_outcome),
+            strict=connection.strict_preflight,
+            places={name: f"{connection.vault.shown}/{', '.join(found)}" for name, found in sources.items()},
+        )
 
     def _report(
         self,
@@ -164,6 +185,12 @@ class SecretsProvider(Provider):
             tell(f"{app}: staged {', '.join(changed)}")
         if removed:
             tell(f"{app}: removed {', '.join(removed)}")
+
+
+def _tell_outcome(outcome: Outcome) -> None:
+    tell(f"{outcome.check}: tried from here: {outcome.verdict}: {outcome.said}")
+    for warning in outcome.warnings:
+        tell(f"  {warning}")
 
 
 def _record(print_: str, before: Secret | None, after: Secret | None) -> RecordedSecret:
@@ -204,6 +231,7 @@ class Secrets(Resource, module="fly", name="Secrets"):
         *,
         app: pulumi.Input[str],
         secrets: Mapping[str, str],
+        databases: Mapping[str, Mapping[str, Any]],
         remove_undeclared: bool,
         delete_on_destroy: bool,
         opts: pulumi.ResourceOptions | None = None,
@@ -211,6 +239,7 @@ class Secrets(Resource, module="fly", name="Secrets"):
         props: dict[str, Any] = {
             "app": app,
             "secrets": dict(secrets),
+            "databases": {name: dict(item) for name, item in databases.items()},
             "removeUndeclared": remove_undeclared,
             "deleteOnDestroy": delete_on_destroy,
             "recorded": None,

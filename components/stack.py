@@ -1,4 +1,4 @@
-"""The stack that runs: its settings as the engine gives them, and the fingerprints of what its vault holds."""
+"""The stack that runs: its settings as the engine gives them, and what its vault holds, without the values."""
 
 from __future__ import annotations
 
@@ -8,26 +8,41 @@ import pulumi
 from pulumi.runtime.config import CONFIG
 
 from components.connection import Connection, connect, decoded
+from hotdash.errors import VaultError
 from hotdash.fly.token import find_token
 from hotdash.stack.checking import NAMESPACE
 from hotdash.stack.settings import Settings, load
-from hotdash.stack.values import fingerprints_of
+from hotdash.stack.values import Declaration, declaration
+from hotdash.vault import Vault, tracked_plain_files
 
 TOLD: Final = 32
 """The exit code that tells the engine's language host: the program has said why it ends, add nothing."""
 
 
-def read() -> tuple[Settings, dict[str, str], Connection]:
-    """Settings, fingerprints by secret, and the connection of this process.
+def read() -> tuple[Settings, Declaration, Connection]:
+    """Settings, what the vault declares, and the connection of this process.
 
     Raises:
-        SettingsError, VaultError, TokenMissing: before anything is declared, so nothing is changed.
+        SettingsError, VaultError, WrongDatabase, TokenMissing: before anything is declared, so nothing is changed.
     """
     values = raw_values()
     settings = load(values, file=f"stacks/Pulumi.{pulumi.get_stack()}.yaml")
     connection = connect(values.get)
     find_token(connection.vault, settings.token)
-    return settings, fingerprints_of(settings, connection.vault), connection
+    refuse_tracked(connection.vault)
+    return settings, declaration(settings, connection.vault), connection
+
+
+def refuse_tracked(vault: Vault) -> None:
+    """Raises VaultError where git tracks a vault file that is not encrypted: its values are in every clone."""
+    if tracked := tracked_plain_files(vault.root):
+        raise VaultError(
+            f"git tracks the vault in plain: {', '.join(tracked)}",
+            where=f"{vault.shown}/",
+            meaning="whoever can read the repository has these credentials; nothing was changed",
+            remedy="`git rm --cached` the files and rotate what they hold; `hotdash vault encrypt` makes files that "
+            "can be committed (docs/vault.md)",
+        )
 
 
 def raw_values() -> dict[str, Any]:

@@ -4,7 +4,8 @@ HotdashError
 ├── SettingsError           the stack file says something that cannot be
 ├── VaultError              the vault folder cannot give what the stack asks of it
 │   └── VaultChanged        a value is not the one that was planned
-├── ConnectionRefused       a credential was tried and the server said no
+├── PreflightRefused        credentials were tried before they were set, and at least one would not do
+├── WrongDatabase           a database URL leads to a database that Chatwoot must not use
 ├── FlyError                Fly answered with an error, or not at all
 │   ├── TokenMissing        no token was given
 │   ├── TokenRefused        401, or a text that cannot be a token
@@ -82,8 +83,12 @@ class VaultChanged(VaultError):
     code = "vault-changed"
 
 
-class ConnectionRefused(HotdashError):
-    code = "connection-refused"
+class PreflightRefused(HotdashError):
+    code = "preflight-refused"
+
+
+class WrongDatabase(HotdashError):
+    code = "wrong-database"
 
 
 class FlyError(HotdashError):

@@ -7,8 +7,8 @@ import pulumi
 from components import stack
 from components.chatwoot_on_fly import ChatwootOnFly
 
-settings, fingerprints, connection = stack.read()
+settings, declared, connection = stack.read()
 for number in range(int(pulumi.Config("fleet").require("apps"))):
     name = f"{settings.app.name}-{number}"
     app = dataclasses.replace(settings.app, name=name)
-    ChatwootOnFly(name, dataclasses.replace(settings, app=app), fingerprints, connection)
+    ChatwootOnFly(name, dataclasses.replace(settings, app=app), declared, connection)

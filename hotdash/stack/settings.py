@@ -140,7 +140,7 @@ def _typed(values: Mapping[str, Any]) -> Settings:
         fingerprint_key=values["fingerprintKey"].encode(),
         secrets=_sources(values),
         remove_undeclared=values.get("undeclaredSecrets") == "remove",
-        groups=_groups(values["processGroups"]),
+        groups=groups_of(values["processGroups"]),
         readiness=ReadinessSettings(
             readiness.get("path", chatwoot.DEEP_PATH),
             int(readiness.get("status", 200)),
@@ -202,7 +202,7 @@ def _sources(values: Mapping[str, Any]) -> dict[str, SecretSource]:
     return dict(sorted(sources.items()))
 
 
-def _groups(values: Mapping[str, Any]) -> tuple[GroupSettings, ...]:
+def groups_of(values: Mapping[str, Any]) -> tuple[GroupSettings, ...]:
     groups = [
         GroupSettings(
             DeclaredGroup(

@@ -1,13 +1,53 @@
-"""What a stack's vault holds for it: the value of each declared secret, and its fingerprint."""
+"""What a stack's vault holds for it, and as much of that as anyone may see."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
-from hotdash.dsn import Dsn, MalformedDsn
-from hotdash.errors import VaultError
+from hotdash.dsn import Dsn, Explanation, MalformedDsn, Severity, explain, same_database
+from hotdash.errors import VaultError, WrongDatabase
 from hotdash.stack.settings import SecretSource, Settings
 from hotdash.vault import Vault, fingerprint
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """The declared secrets without their values.
+
+    Args:
+        fingerprints: by secret; see `hotdash.vault.fingerprint`.
+        databases: for each secret that is the URL of a Postgres, what it leads to, in clear; see `databases_in`.
+    """
+
+    fingerprints: Mapping[str, str]
+    databases: Mapping[str, Mapping[str, Any]]
+
+
+def declaration(settings: Settings, vault: Vault) -> Declaration:
+    """Read all that the stack declares.
+
+    Raises:
+        VaultError: with everything that the vault lacks, not the first alone.
+        WrongDatabase: a database URL leads where it must not.
+    """
+    # A label may be spelt like a secret's name, but no secret's name has a blank.
+    unwanted = {f"forbidden {label}": SecretSource(at) for label, at in settings.forbidden_databases.items()}
+    values = values_of({**settings.secrets, **unwanted}, vault)
+    forbidden = {label: values.pop(f"forbidden {label}") for label in settings.forbidden_databases}
+    refuse_forbidden(values, settings.secrets, forbidden)
+    return Declaration(
+        {name: fingerprint(value, settings.fingerprint_key) for name, value in values.items()},
+        databases_in(values),
+    )
+
+
+def values_of(sources: Mapping[str, SecretSource], vault: Vault) -> dict[str, str]:
+    """The values by name. Raises VaultError: with everything that the vault lacks."""
+    return _all_of(sources, lambda name: value_of(vault, name, sources[name]))
 
 
 def value_of(vault: Vault, name: str, source: SecretSource) -> str:
@@ -34,18 +74,78 @@ def value_of(vault: Vault, name: str, source: SecretSource) -> str:
     return part
 
 
-def fingerprints_of(settings: Settings, vault: Vault) -> dict[str, str]:
-    """Fingerprints by secret. Raises VaultError: with everything that the vault lacks, not the first alone."""
-    fingerprints: dict[str, str] = {}
+def databases_in(values: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """What each of the values leads to that is the URL of a Postgres: host, port, database, role, provider, pooling and
+    how certain that is, sslmode (empty: not given), and the codes of what is wrong with it."""
+    return {name: _properties(found) for name, found in _explained(values).items()}
+
+
+def database_text(properties: Mapping[str, Any]) -> str:
+    """One of `databases_in` in a line."""
+    port = int(properties["port"])  # the engine gives numbers back as floats
+    place = f"{properties['host']}:{port}/{properties['database']} as {properties['role']}"
+    return f"{place} ({properties['provider']}, {properties['pooling']})"
+
+
+def refuse_forbidden(
+    values: Mapping[str, str], sources: Mapping[str, SecretSource], forbidden: Mapping[str, str]
+) -> None:
+    """Compare where database URLs lead, as far as their texts tell, with where none must.
+
+    Raises:
+        WrongDatabase: one of `values` leads to one of `forbidden`.
+    """
+    unwanted = _explained(forbidden)
+    for name, found in _explained(values).items():
+        for label, other in unwanted.items():
+            if same_database(found.dsn, other.dsn):
+                raise WrongDatabase(
+                    f"{name} leads to {label}'s database, which Chatwoot must not use",
+                    where=f"vault {sources[name]}: {database_text(_properties(found))}",
+                    meaning="Chatwoot's migrations would create and drop tables there; nothing was changed",
+                    remedy=f"put the URL of Chatwoot's own database there; {label}'s is named under "
+                    "hotdash:forbiddenDatabases",
+                )
+
+
+def _explained(values: Mapping[str, str]) -> dict[str, Explanation]:
+    found: dict[str, Explanation] = {}
+    for name, value in values.items():
+        if value.strip().startswith(("postgres://", "postgresql://")):
+            try:
+                found[name] = explain(value)
+            except MalformedDsn:
+                continue  # told where the URL is tried
+    return found
+
+
+def _properties(found: Explanation) -> dict[str, Any]:
+    dsn, known = found.dsn, found.classification
+    return {
+        "host": ", ".join(host.name for host in dsn.hosts),
+        "port": dsn.port,
+        "database": dsn.database,
+        "role": dsn.role,
+        "provider": known.provider_title,
+        "pooling": known.pooling.value,
+        "certainty": known.certainty.value,
+        "rule": known.rule,
+        "sslmode": dsn.parameters.get("sslmode", ""),
+        "findings": [f.code for f in found.findings if f.severity is not Severity.NOTE],
+    }
+
+
+def _all_of(names: Iterable[str], read: Callable[[str], T]) -> dict[str, T]:
+    found: dict[str, T] = {}
     problems: list[VaultError] = []
-    for name, source in settings.secrets.items():
+    for name in names:
         try:
-            fingerprints[name] = fingerprint(value_of(vault, name, source), settings.fingerprint_key)
+            found[name] = read(name)
         except VaultError as problem:
             problems.append(problem)
     if problems:
         raise _together(problems)
-    return fingerprints
+    return found
 
 
 def _together(problems: Sequence[VaultError]) -> VaultError:

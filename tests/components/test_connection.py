@@ -19,7 +19,7 @@ from hotdash.errors import (
     VaultError,
 )
 from hotdash.stack.settings import load
-from hotdash.stack.values import fingerprints_of
+from hotdash.stack.values import declaration
 from hotdash.vault import Vault, fingerprint
 from tests.components.conftest import KEY, Connect
 from tests.hotdash.test_settings import good
@@ -155,7 +155,7 @@ def test_everything_that_the_vault_lacks_is_told_at_once(tmp_path: Path) -> None
     }  # fmt: skip
     settings = load(good(secrets=secrets), file="x")
     with pytest.raises(VaultError) as caught:
-        fingerprints_of(settings, Vault(tmp_path, "vault"))
+        declaration(settings, Vault(tmp_path, "vault"))
     text = str(caught.value)
     assert text.startswith("the vault cannot give 4 of the things that the stack declares:")
     assert text.count("missing.env") == 1
@@ -169,7 +169,7 @@ def test_fingerprints_are_of_the_values_and_of_the_parts(tmp_path: Path) -> None
     url = f"postgres://role:{VALUE}@h:6543/d"
     (tmp_path / "a.env").write_text(f"DATABASE_URL={url}\n")
     values = good(secrets={"DATABASE_URL": "a.env"}, derivePostgresFrom="DATABASE_URL")
-    found = fingerprints_of(load(values, file="x"), Vault(tmp_path, "vault"))
+    found = declaration(load(values, file="x"), Vault(tmp_path, "vault")).fingerprints
     expected = {
         "DATABASE_URL": url, "POSTGRES_HOST": "h", "POSTGRES_PORT": "6543", "POSTGRES_DATABASE": "d",
         "POSTGRES_USERNAME": "role", "POSTGRES_PASSWORD": VALUE,

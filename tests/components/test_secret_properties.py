@@ -17,7 +17,7 @@ from hotdash.dsn import PARTS
 from hotdash.fly.model import Secret
 from hotdash.stack.settings import SecretSource
 from tests.hotdash.strategies import times
-from tests.hotdash.test_vault import references
+from tests.hotdash.vault.test_reading import references
 
 names = st.from_regex(r"[A-Z_]{1,10}", fullmatch=True)
 hexes = st.text("0123456789abcdef", min_size=16, max_size=16)

@@ -13,7 +13,7 @@ from hotdash.errors import SettingsError
 from hotdash.fly.token import find_token
 from hotdash.stack.checking import NAMESPACE
 from hotdash.stack.settings import Settings, load
-from hotdash.stack.values import fingerprints_of
+from hotdash.stack.values import declaration
 from hotdash.vault import Reference, Vault
 from tests.docs.pages import ROOT
 
@@ -53,7 +53,7 @@ def test_only_the_fingerprint_key_is_left_to_make(stack: Path) -> None:
 @pytest.mark.parametrize("stack", STACKS, ids=lambda path: path.name)
 def test_the_example_vault_has_what_the_stack_asks_for(stack: Path) -> None:
     settings, vault = _settings(stack), Vault(EXAMPLE, EXAMPLE.name, placeholders=True)
-    assert set(fingerprints_of(settings, vault)) == set(settings.secrets)
+    assert set(declaration(settings, vault).fingerprints) == set(settings.secrets)
     assert find_token(vault, settings.token, environ={}).authorization
 
 
@@ -63,6 +63,7 @@ def test_the_example_vault_has_nothing_that_no_stack_asks_for() -> None:
         settings = _settings(stack)
         references = [source.reference for source in settings.secrets.values()]
         references += [settings.token] if settings.token else []
+        references += settings.forbidden_databases.values()
         asked |= {(reference.file, reference.key) for reference in references}
     assert {(file, key) for file, keys in _example().items() for key in keys} == asked
 

@@ -1,7 +1,9 @@
 """Database URLs are tried from here before Fly gets them: one that does not work is not staged."""
 
+import subprocess
 from pathlib import Path
 
+from hotdash.dsn import Dsn
 from tests.program.stack import Answer, Stack, own_vault, vault_values
 
 FILE = "occ/chatwoot/database_url.env"
@@ -21,11 +23,12 @@ def test_a_password_that_postgres_refuses_is_not_staged(applied: Stack, tmp_path
         assert wrong not in seen.output
 
         refused = applied.up().failed(
-            "the vault's DATABASE_URL does not work",
+            "DATABASE_URL (",
+            "refused: ",
             "password authentication failed",
+            f"where {vault}/{FILE}#DATABASE_URL",
             "no secret was written, so the app runs with what it has",
-            "correct the value in the vault",
-            "connection-refused",
+            "preflight-refused",
         )
         assert wrong not in refused.output
         assert applied.world.answer() == 200
@@ -40,10 +43,9 @@ def test_a_database_that_does_not_exist_is_not_staged(applied: Stack, tmp_path: 
     (vault / FILE).write_text(f"DATABASE_URL={right.rpartition('/')[0]}/no_such_database\n")
     with applied.nothing_changed():
         applied.up().failed(
-            "the vault's DATABASE_URL does not work",
             "no_such_database",
             "no secret was written",
-            "connection-refused",
+            "preflight-refused",
         )
 
 
@@ -62,3 +64,88 @@ def test_a_host_that_cannot_be_reached_from_here_is_told_and_staged(applied: Sta
     assert "REPORTS_DATABASE_URL" in applied.world.status()["secrets"]
     applied.expect_clean()
     applied.clean = False
+
+
+def test_a_preview_says_which_database_a_new_url_leads_to(applied: Stack, tmp_path: Path) -> None:
+    vault = own_vault(applied, tmp_path)
+    secret = "pooled-and-secret-5b1d"
+    (vault / FILE).write_text(
+        f"DATABASE_URL=postgres://postgres.abcdefghijklmnopqrst:{secret}@aws-1-us-east-1.pooler.supabase.com:5432/postgres\n"
+    )
+    with applied.nothing_changed():
+        seen = applied.drift()
+        port = Dsn.parse(vault_values(applied.world)["DATABASE_URL"]).port
+        pooled = "aws-1-us-east-1.pooler.supabase.com:5432/postgres as postgres.abcdefghijklmnopqrst"
+        local = f"127.0.0.1:{port}/chatwoot_production as chatwoot"
+        [told] = [line.strip() for line in seen.output.splitlines() if "leads to" in line]
+        assert (
+            told
+            == f"DATABASE_URL leads to {pooled} (Supabase, session), until now to {local} (this machine, unknown)"
+        )
+        detailed = applied.preview("--diff")
+        assert '"127.0.0.1" => "aws-1-us-east-1.pooler.supabase.com"' in detailed.text
+        assert '"unknown" => "session"' in detailed.text
+        assert secret not in seen.output + detailed.output
+
+
+def test_what_cannot_be_told_from_here_is_refused_where_the_stack_is_strict(
+    applied: Stack, tmp_path: Path
+) -> None:
+    vault = own_vault(applied, tmp_path)
+    (vault / "occ/reports.env").write_text(
+        "REPORTS_DATABASE_URL=postgres://reports:s3cretword@127.0.0.1:1/reports\n"
+    )
+    applied.config["hotdash:secrets"]["REPORTS_DATABASE_URL"] = "occ/reports.env"
+    applied.config["hotdash:preflight"] = "strict"
+    with applied.nothing_changed():
+        refused = applied.up().failed(
+            "REPORTS_DATABASE_URL (",
+            "could not tell from here",
+            "hotdash:preflight to warn",
+            "preflight-refused",
+        )
+        assert "s3cretword" not in refused.output
+
+
+def test_a_database_that_must_not_be_used_is_refused_by_a_preview(applied: Stack, tmp_path: Path) -> None:
+    """However its URL is written."""
+    vault = own_vault(applied, tmp_path)
+    own = "postgres.abcdefghijklmnopqrst:s3cretword@aws-1-us-east-1.pooler.supabase.com:6543/postgres"
+    (vault / "occ/supabase").mkdir()
+    (vault / "occ/supabase/database_url_staging.env").write_text(f"DATABASE_URL=postgres://{own}\n")
+    (vault / FILE).write_text(
+        "DATABASE_URL=postgres://postgres:s3cretword@db.abcdefghijklmnopqrst.supabase.co:5432/postgres\n"
+    )
+    applied.config["hotdash:forbiddenDatabases"] = {"HotDash": "occ/supabase/database_url_staging.env"}
+    with applied.nothing_changed():
+        refused = applied.preview().failed(
+            "DATABASE_URL leads to HotDash's database, which Chatwoot must not use",
+            "occ/chatwoot/database_url.env#DATABASE_URL",
+            "wrong-database",
+        )
+        assert "s3cretword" not in refused.output
+
+
+def test_a_database_that_turns_out_to_be_another_ones_is_refused_by_up(
+    applied: Stack, tmp_path: Path
+) -> None:
+    """Two ways to write one address: the texts cannot tell, the server can."""
+    vault = own_vault(applied, tmp_path)
+    right = vault_values(applied.world)["DATABASE_URL"]
+    (vault / "occ/supabase").mkdir()
+    (vault / "occ/supabase/database_url_staging.env").write_text(f"DATABASE_URL={right}\n")
+    elsewhere = right.replace("@127.0.0.1:", "@2130706433:")
+    assert elsewhere != right
+    (vault / FILE).write_text(f"DATABASE_URL={elsewhere}\n")
+    applied.config["hotdash:forbiddenDatabases"] = {"HotDash": "occ/supabase/database_url_staging.env"}
+    with applied.nothing_changed():
+        applied.drift()
+        applied.up().failed("HotDash", "preflight-refused", "no secret was written")
+
+
+def test_a_vault_that_git_tracks_in_plain_is_refused(applied: Stack, tmp_path: Path) -> None:
+    vault = own_vault(applied, tmp_path)
+    for words in (("init", "-q"), ("add", "-A")):
+        subprocess.run(["git", *words], cwd=vault, check=True, timeout=30)
+    with applied.nothing_changed():
+        applied.preview().failed("git tracks the vault in plain", FILE, "git rm --cached", "code vault")

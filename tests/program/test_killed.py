@@ -50,8 +50,8 @@ def until_written(stack: Stack, route: str) -> None:
 
 
 def up_after(stack: Stack) -> Answer:
-    """What a person does then: `up`, and where the back end kept the dead engine's lock, `cancel` first. Leases that the
-    dead one held are waited for: how far it came before it died, nobody can say."""
+    """What a person does then: `up`, and where the back end kept the dead engine's lock, `cancel` first. Leases that
+    the dead one held are waited for: how far it came before it died, nobody can say."""
     stack.config["hotdash:rollout"]["leaseWait"] = f"{LEASE_SECONDS + 5}s"
     answer = stack.up()
     if answer.code:

@@ -22,9 +22,9 @@ def ignore(args):
     options = pulumi.ResourceOptions(ignore_changes=names)
     return pulumi.ResourceTransformationResult(args.props, pulumi.ResourceOptions.merge(args.opts, options))
 
-settings, fingerprints, connection = stack.read()
+settings, declared, connection = stack.read()
 chatwoot = ChatwootOnFly(
-    settings.app.name, settings, fingerprints, connection, pulumi.ResourceOptions(transformations=[ignore])
+    settings.app.name, settings, declared, connection, pulumi.ResourceOptions(transformations=[ignore])
 )
 pulumi.export("url", chatwoot.url)
 """
