@@ -19,7 +19,7 @@ from hotdash.errors import HotdashError, SettingsError, VaultError
 from hotdash.preflight import Check, Demand, Outcome, Verdict, checks_for, fly_check, run
 from hotdash.stack.file import STACK_VARIABLE, chosen_stack, project_root, read_settings, stack_file
 from hotdash.stack.settings import SecretSource, Settings
-from hotdash.vault import Vault
+from hotdash.vault import Reference, Vault
 
 if TYPE_CHECKING:
     from hotdash.fly.token import Token
@@ -72,7 +72,7 @@ def preflight(
     settings = read_settings(name, root)
     vault = Vault(Path(folder) if folder else root / settings.vault, folder or settings.vault)
     plan = _plan(settings, vault, only, timeout)
-    told = _Told(name, plan, strict, verbose)
+    told = _Told(name, vault.shown, plan, strict, verbose)
     with contextlib.nullcontext() if as_json else told.progress() as progress:
         outcomes = run(plan.checks, progress=progress, timeout=timeout + 1)
     seconds = time.monotonic() - began
@@ -100,7 +100,7 @@ class _Plan:
     checks: tuple[Check, ...]
     demand: Demand
     untried: tuple[str, ...]
-    places: Mapping[str, str]
+    places: Mapping[str, Reference]
 
 
 def _plan(settings: Settings, vault: Vault, only: Sequence[str], timeout: float) -> _Plan:
@@ -128,7 +128,7 @@ def _plan(settings: Settings, vault: Vault, only: Sequence[str], timeout: float)
             timeout=timeout,
         ),
     ]
-    places = {name: f"{vault.shown}/{source.reference}" for name, source in settings.secrets.items()}
+    places = {name: source.reference for name, source in settings.secrets.items()}
     tried = frozenset[str]().union(*(check.uses for check in checks))
     untried = tuple(sorted(set(values) - tried))
     if only:
@@ -191,6 +191,7 @@ def _env_on_fly(find: Callable[[], Token], app: str, timeout: float) -> dict[str
 @dataclass(frozen=True)
 class _Told:
     stack: str
+    vault: str
     plan: _Plan
     strict: bool
     verbose: bool
@@ -228,7 +229,10 @@ class _Told:
 
     def _places(self, outcome: Outcome) -> str:
         uses = {name for check in self.plan.checks if check.name == outcome.check for name in check.uses}
-        return ", ".join(sorted({self.plan.places[name] for name in uses if name in self.plan.places}))
+        keys: dict[str, set[str]] = {}
+        for reference in (self.plan.places[name] for name in uses if name in self.plan.places):
+            keys.setdefault(reference.file, set()).add(reference.key)
+        return ", ".join(f"{self.vault}/{file}: {', '.join(sorted(keys[file]))}" for file in sorted(keys))
 
     def show(self, outcomes: Sequence[Outcome], seconds: float) -> None:
         click.echo()
