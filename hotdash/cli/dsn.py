@@ -47,7 +47,8 @@ def explain_command(ctx: click.Context, words: tuple[str, ...], folder: str, as_
     """Explain a database URL: parts, pooling, which database it is, what to migrate through, what is wrong with it.
 
     REF names a file of the vault and a key in it: occ/chatwoot/database_url.env#DATABASE_URL, which is the key where
-    none is named. With - or a pipe the URL is read from stdin. Its password is never shown.
+    none is named. With - or a pipe the URL is read from stdin; on a terminal - asks for
+    it, unseen. Its password is never shown.
 
     Exit: 0; 1 where it is no database URL or a finding is an error; 2 for a wrong call.
     """
@@ -104,8 +105,10 @@ def _read(ctx: click.Context, words: tuple[str, ...], folder: str) -> str:
             raise click.UsageError(f"REF {error}", ctx) from None
         # A placeholder may be explained: nothing goes anywhere.
         return Vault(Path(folder), folder, placeholders=True).read(reference)
-    if not words and sys.stdin.isatty():
-        raise click.UsageError("name a REF, or pipe the URL in", ctx)
+    if sys.stdin.isatty():
+        if not words:
+            raise click.UsageError("name a REF, pipe the URL in, or say - to be asked for it", ctx)
+        return str(click.prompt("database URL (not shown)", hide_input=True, err=True))
     text = sys.stdin.buffer.read().decode("utf-8-sig", "replace")
     if not text.strip():
         raise click.ClickException("nothing came through the pipe\n  next   pipe one database URL in")

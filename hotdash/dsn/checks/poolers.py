@@ -50,7 +50,7 @@ CHECKS: Final = (
         text="Chatwoot uses prepared statements: they fail behind this pooler, unless its "
         "max_prepared_statements is set",
         remedy="add prepared_statements=false",
-        source=Source(Ground.SOURCE, "PgBouncer's docs, max_prepared_statements"),
+        source=Source(Ground.SOURCE, "PgBouncer's source: max_prepared_statements"),
         example="postgres://app:x@ep-cool-darkness-123456-pooler.us-east-2.aws.neon.tech:5432/chatwoot?sslmode=require",
         applies=lambda dsn, told: _shares(told) and told.rule not in _SUPAVISOR and _prepares(dsn),
     ),

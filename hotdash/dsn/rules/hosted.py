@@ -235,7 +235,7 @@ RULES: Final = (
         certainty=Certainty.LIKELY,
         when="`*.rds.amazonaws.com`, no `proxy-`",
         why="an endpoint of an RDS instance or an Aurora cluster; a proxy has proxy- in its name",
-        source=_RDS,
+        source=Source(Ground.INFERRED, "Amazon's docs, RDS Proxy: its endpoints have proxy- in them"),
         examples=("postgres://app@chatwoot.cluster-abcdefghijkl.us-east-1.rds.amazonaws.com:5432/chatwoot",),
         fits=lambda t: t.port != 6432,
         tails=("rds.amazonaws.com",),

@@ -1,5 +1,6 @@
 """`hotdash dsn` as a person or a script calls it: a pipe, a vault, exit codes, and nothing secret in any answer."""
 
+import contextlib
 import json
 import os
 import pty
@@ -141,22 +142,41 @@ def test_two_references_are_one_too_many() -> None:
     assert run("nope")[0] == 2
 
 
-def test_without_a_pipe_a_reference_is_asked_for() -> None:
+def on_a_terminal(*words: str, typed: str = "") -> tuple[int, str]:
+    """Exit code and all that stands on the terminal then, what was typed included where it is echoed."""
     ours, theirs = pty.openpty()
-    try:
-        done = subprocess.run(
-            [sys.executable, "-c", "from hotdash.cli import main; main(['dsn', 'explain'])"],
-            cwd=CHECKOUT,
-            stdin=theirs,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-    finally:
-        os.close(ours)
+    program = f"from hotdash.cli import main; main({['dsn', *words]!r})"
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        cwd=CHECKOUT,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    ) as process:
         os.close(theirs)
-    assert done.returncode == 2
-    assert "name a REF, or pipe the URL in" in done.stderr
+        shown = b""
+        with contextlib.suppress(OSError):  # the end of a terminal, on Linux
+            while piece := os.read(ours, 65536):
+                shown += piece
+                if typed and b"not shown" in shown:
+                    os.write(ours, f"{typed}\n".encode())
+                    typed = ""
+        os.close(ours)
+        return process.wait(60), shown.decode()
+
+
+def test_on_a_terminal_a_reference_is_asked_for() -> None:
+    code, shown = on_a_terminal("explain")
+    assert code == 2
+    assert "name a REF, pipe the URL in" in shown
+
+
+def test_on_a_terminal_the_url_can_be_typed_unseen() -> None:
+    code, shown = on_a_terminal("explain", "-", typed=GOOD)
+    assert code == 0
+    assert "fly:chatwoot-db/chatwoot" in shown
+    assert SECRET not in shown
 
 
 # Rules
