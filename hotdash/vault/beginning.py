@@ -84,7 +84,8 @@ def shape_for(needed: Mapping[str, Sequence[str]], example: Mapping[str, str]) -
     for file, keys in needed.items():
         text = example.get(file, "")
         there = dotenv.parse(text)
-        shape[file] = text + "".join(f"{key}=\n" for key in keys if key not in there)
+        end = "" if not text or text.endswith("\n") else "\n"
+        shape[file] = text + end + "".join(f"{key}=\n" for key in keys if key not in there)
     return shape
 
 

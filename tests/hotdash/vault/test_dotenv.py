@@ -24,7 +24,9 @@ def lines(draw: st.DrawFn) -> str:
     """A line as people, editors and this program write it."""
     key = draw(keys)
     value = draw(values.filter(lambda v: "\r" not in v))
-    bare = draw(st.text(string.ascii_letters + string.digits + "/:@#$'\"\\ ", max_size=8)).strip().lstrip("'\"")
+    bare = (
+        draw(st.text(string.ascii_letters + string.digits + "/:@#$'\"\\ ", max_size=8)).strip().lstrip("'\"")
+    )
     return draw(
         st.sampled_from(
             [
@@ -78,7 +80,7 @@ def test_a_new_key_is_a_line_at_the_end(text: str, key: str, value: str) -> None
     keys,
     st.sampled_from(["=", " = ", "=  "]),
     st.sampled_from(["old", "'old'", '"o\nld"', "'o\\'ld'", "o#ld", "''", "'\\\\'"]),
-    st.sampled_from(["", "  ", " # said once", "   # it's \"said\" once"]),
+    st.sampled_from(["", "  ", " # said once", '   # it\'s "said" once']),
     texts(),
     values,
 )
@@ -94,11 +96,12 @@ def test_what_stands_around_a_value_stays_byte_for_byte(
     assert dotenv.parse(changed)[key] == value
 
 
-@given(texts(), keys, values, values)
-def test_a_second_change_leaves_no_trace_of_the_first(text: str, key: str, one: str, other: str) -> None:
-    twice = dotenv.with_value(dotenv.with_value(text, key, one), key, other)
-    assert dotenv.parse(twice) == {**dotenv.parse(text), key: other}
-    assert len(twice) - len(other) <= len(dotenv.with_value(text, key, other)) + len(other) + 4
+@given(texts(), keys, st.sampled_from(["0ld", "it's 0ld", '"0ld"\n\\', "0ld\r"]), values)
+def test_a_second_change_leaves_no_trace_of_the_first(text: str, key: str, first: str, second: str) -> None:
+    assume("0ld" not in text + second)
+    twice = dotenv.with_value(dotenv.with_value(text, key, first), key, second)
+    assert dotenv.parse(twice) == {**dotenv.parse(text), key: second}
+    assert "0ld" not in twice
 
 
 @pytest.mark.parametrize(

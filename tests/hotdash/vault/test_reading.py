@@ -3,6 +3,8 @@
 import hashlib
 import hmac
 import string
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,9 +12,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from hotdash.errors import VaultError
-from hotdash.vault import FINGERPRINT_HEX, Reference, Vault, fingerprint
+from hotdash.vault import FINGERPRINT_HEX, Reference, Vault, age, fingerprint
+from tests.hotdash.vault.conftest import VALUE, Person
+from tests.world import CHECKOUT
 
-VALUE = "s3cr3t-Value"
 words = st.text(string.ascii_letters + string.digits + "_-.", min_size=1, max_size=12)
 keys = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,20}", fullmatch=True)
 references = st.builds(
@@ -250,3 +253,128 @@ def test_a_link_may_lead_within_the_vault_and_not_out_of_it(tmp_path: Path) -> N
     assert vault.read(Reference("inside.env", "KEY")) == "inside"
     for reference in ("outside.env#KEY", "folder/outside.env#KEY"):
         assert "leads out of the vault" in refusal(vault, reference).summary
+
+
+# Encrypted
+
+
+def seal(vault: Vault, content: str, *people: Person, file: str = "a.env") -> None:
+    (vault.root / f"{file}.age").write_bytes(age.encrypt(content.encode(), [p.recipient for p in people]))
+
+
+def of(person: Person, vault: Vault) -> Vault:
+    return Vault(vault.root, vault.shown, environ=person.environ)
+
+
+def test_an_encrypted_file_is_read_as_the_plain_one_would_be(
+    vault: Vault, alice: Person, bob: Person
+) -> None:
+    seal(vault, "\ufeffKEY='a\r\nb'\nOTHER=2\n", alice, bob)
+    for person in (alice, bob):
+        assert of(person, vault).read(Reference("a.env", "KEY")) == "a\nb"
+    assert of(alice, vault).read(Reference.parse("a.env#OTHER")) == "2"
+    assert not (vault.root / "a.env").exists()
+
+
+def test_age_is_loaded_only_where_a_file_is_encrypted(vault: Vault) -> None:
+    write(vault, f"KEY={VALUE}\n")
+    program = (
+        "import sys, pathlib\nfrom hotdash.vault import Reference, Vault\n"
+        "Vault(pathlib.Path(sys.argv[1]), 'vault').read(Reference('a.env', 'KEY'))\n"
+        "print(sorted(set(sys.modules) & {'pyrage', 'click', 'hotdash.vault.folder', 'hotdash.vault.checking'}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(vault.root)],
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stdout == "[]\n"
+
+
+def test_without_an_identity_it_says_where_one_is_looked_for(vault: Vault, alice: Person) -> None:
+    seal(vault, f"KEY={VALUE}\n", alice)
+    told = refusal(Vault(vault.root, "vault", environ={age.IDENTITY_FILE_VARIABLE: "/none/identity.txt"}))
+    assert "is encrypted, and there is no age identity" in told.summary
+    assert told.where == "vault/a.env.age"
+    assert age.IDENTITY_VARIABLE in told.remedy
+    assert "/none/identity.txt" in told.remedy
+
+
+def test_another_identity_is_told_what_to_ask_for(vault: Vault, alice: Person, bob: Person) -> None:
+    seal(vault, f"KEY={VALUE}\n", alice)
+    told = refusal(of(bob, vault))
+    assert "encrypted for others" in told.summary
+    assert age.IDENTITY_VARIABLE in told.meaning
+    assert f"recipients add {bob.recipient}" in told.remedy
+    assert "encrypt --all" in told.remedy
+
+
+@pytest.mark.parametrize("damage", [slice(0), slice(100), slice(-30)])
+def test_a_damaged_file_is_told_from_one_for_others(vault: Vault, alice: Person, damage: slice) -> None:
+    seal(vault, f"KEY={VALUE}\n", alice)
+    path = vault.root / "a.env.age"
+    path.write_bytes(path.read_bytes()[damage])
+    told = refusal(of(alice, vault))
+    assert "damaged" in told.summary
+    assert "git" in told.remedy
+
+
+def test_an_identity_that_is_none_is_told_by_its_place(vault: Vault, alice: Person) -> None:
+    seal(vault, f"KEY={VALUE}\n", alice)
+    with pytest.raises(VaultError, match="this is no age identity") as refused:
+        Vault(vault.root, "vault", environ={age.IDENTITY_VARIABLE: f"AGE-{VALUE}"}).read(
+            Reference("a.env", "KEY")
+        )
+    assert age.IDENTITY_VARIABLE in refused.value.where
+    assert VALUE not in str(refused.value)
+
+
+def test_what_is_wrong_inside_is_told_by_line(vault: Vault, alice: Person) -> None:
+    seal(vault, f"A=1\n{VALUE}\n", alice)
+    told = refusal(of(alice, vault))
+    assert told.where == "vault/a.env.age, line 2"
+    assert VALUE not in str(told)
+
+
+def test_a_pair_that_agrees_is_read(vault: Vault, alice: Person) -> None:
+    seal(vault, f"# one way\nKEY={VALUE}\n", alice)
+    write(vault, f"# another\nexport KEY='{VALUE}'\n")
+    assert of(alice, vault).read(Reference("a.env", "KEY")) == VALUE
+
+
+@pytest.mark.parametrize("plain", [f"KEY={VALUE}-older\n", f"KEY={VALUE}\nMORE=1\n", "# nothing\n"])
+def test_a_pair_that_differs_is_never_chosen_from(vault: Vault, alice: Person, plain: str) -> None:
+    seal(vault, f"KEY={VALUE}\n", alice)
+    write(vault, plain)
+    told = refusal(of(alice, vault))
+    assert "differ" in told.summary
+    assert told.where == "vault/a.env and a.env.age"
+    assert "hotdash vault encrypt a.env" in told.remedy
+    assert VALUE not in str(told)
+
+
+def test_a_pair_that_cannot_be_compared_is_not_used_either(vault: Vault, alice: Person, bob: Person) -> None:
+    seal(vault, f"KEY={VALUE}\n", alice)
+    write(vault, f"KEY={VALUE}\n")
+    told = refusal(vault)
+    assert "no age identity to compare them with" in told.summary
+    assert "may be newer" in told.meaning
+    assert "encrypted for others" in refusal(of(bob, vault)).summary
+
+
+def test_an_encrypted_file_may_not_be_a_link_out_of_the_vault(tmp_path: Path, alice: Person) -> None:
+    vault = Vault(tmp_path / "vault", "vault", environ=alice.environ)
+    vault.root.mkdir()
+    seal(Vault(tmp_path, "outside"), f"KEY={VALUE}\n", alice)
+    (vault.root / "a.env.age").symlink_to(tmp_path / "a.env.age")
+    assert "leads out of the vault" in refusal(vault).summary
+
+
+def test_no_error_and_no_repr_holds_an_identity(vault: Vault, alice: Person, bob: Person) -> None:
+    seal(vault, f"KEY={VALUE}\n", alice)
+    key = bob.text.splitlines()[1]
+    stranger = of(bob, vault)
+    assert key not in str(refusal(stranger)) + repr(stranger) + repr(stranger.identity)
