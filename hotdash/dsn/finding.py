@@ -26,7 +26,6 @@ SEVERITY_MEANS: Final = {
     Severity.WARNING: "works, until something that is named happens",
     Severity.NOTE: "good to know",
 }
-_ORDER: Final = tuple(Severity)
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class Check:
     Args:
         code: does not change.
         when: what is looked for, for people.
-        text: what comes of it. It may name the fields of `_words` in braces; so may the remedy.
+        text: what comes of it. It may name the fields of `_WORDS` in braces; so may the remedy.
         example: a DSN in which it is found.
     """
 
@@ -66,39 +65,58 @@ def run(checks: Iterable[Check], dsn: Dsn, classification: Classification) -> tu
     applying = [check for check in checks if check.applies(dsn, classification)]
     if not applying:
         return ()
-    words = _words(dsn, classification)
-    applying.sort(key=lambda check: _ORDER.index(check.severity))
+    words = _Words(dsn, classification)
+    applying.sort(key=_by_severity)
     return tuple(
-        Finding(
-            check.code,
-            check.severity,
-            check.text.format_map(words),
-            check.remedy.format_map(words),
-            check.source.ground,
-        )
-        for check in applying
+        [
+            Finding(
+                check.code,
+                check.severity,
+                words.in_text(check.text),
+                words.in_text(check.remedy),
+                check.source.ground,
+            )
+            for check in applying
+        ]
     )
 
 
+_ORDER: Final = tuple(Severity)
 _SHOWN_PARTS: Final = {"username": "role", "parameters": "query"}
 
 
-def _words(dsn: Dsn, classification: Classification) -> Mapping[str, str]:
-    """What a text may say of this DSN. Nothing of it is secret."""
-    direct = classification.direct_form
-    parameters = dsn.shown_parameters()
-    return {
-        "role": dsn.role,
-        "database": dsn.database,
-        "port": str(dsn.port),
-        "url": str(dsn),
-        "direct": str(direct) if direct else "the direct URL of the same database",
-        "unencoded": _listed(_SHOWN_PARTS.get(part, part) for part in dsn.unencoded),
-        "in_query": _listed(_SHOWN_PARTS.get(part, part) for part in dsn.in_query),
-        "sslmode": parameters.get("sslmode", "") or "not given, which is prefer",
-        "strangers": _listed(sorted({*parameters} - KNOWN)),
-        "pool": parameters.get("pool", ""),
-    }
+def _by_severity(check: Check) -> int:
+    return _ORDER.index(check.severity)
+
+
+class _Words(dict[str, str]):
+    """What a text may say of a DSN, made when it is asked for. Nothing of it is secret."""
+
+    def __init__(self, dsn: Dsn, classification: Classification) -> None:
+        super().__init__()
+        self._dsn = dsn
+        self._classification = classification
+
+    def in_text(self, text: str) -> str:
+        return text.format_map(self) if "{" in text else text
+
+    def __missing__(self, name: str) -> str:
+        word = self[name] = _WORDS[name](self._dsn, self._classification)
+        return word
+
+
+_WORDS: Final[Mapping[str, Callable[[Dsn, Classification], str]]] = {
+    "role": lambda dsn, _: dsn.role,
+    "database": lambda dsn, _: dsn.database,
+    "port": lambda dsn, _: str(dsn.port),
+    "url": lambda dsn, _: str(dsn),
+    "direct": lambda _, told: str(told.direct_form or "the direct URL of the same database"),
+    "unencoded": lambda dsn, _: _listed(_SHOWN_PARTS.get(part, part) for part in dsn.unencoded),
+    "in_query": lambda dsn, _: _listed(_SHOWN_PARTS.get(part, part) for part in dsn.in_query),
+    "sslmode": lambda dsn, _: dsn.shown_parameters().get("sslmode") or "not given, which is prefer",
+    "strangers": lambda dsn, _: _listed(sorted({*dsn.shown_parameters()} - KNOWN)),
+    "pool": lambda dsn, _: dsn.shown_parameters().get("pool", ""),
+}
 
 
 def _listed(names: Iterable[str]) -> str:

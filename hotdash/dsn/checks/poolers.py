@@ -9,15 +9,14 @@ from hotdash.dsn.finding import Check, Severity
 from hotdash.dsn.model import Dsn
 from hotdash.dsn.rule import Ground, Pooling, Source
 
-_SHARING: Final = frozenset({Pooling.TRANSACTION, Pooling.STATEMENT})
-"""Modes in which what a session was told is lost, or met by another."""
 _SUPAVISOR: Final = frozenset({"supabase-pooler-transaction", "supavisor-transaction"})
 _SUPAVISOR_SOURCE: Final = Source(Ground.SOURCE, "Supavisor's source: pool_size")
 _MIGRATOR: Final = Source(Ground.SOURCE, "Active Record's migrator; rails/rails#32622")
 
 
 def _shares(told: Classification) -> bool:
-    return told.pooling in _SHARING
+    """Whether what a session was told is lost, or met by another."""
+    return told.pooling is Pooling.TRANSACTION or told.pooling is Pooling.STATEMENT
 
 
 def _prepares(dsn: Dsn) -> bool:
@@ -26,8 +25,9 @@ def _prepares(dsn: Dsn) -> bool:
 
 
 def _sets_by_options(dsn: Dsn, told: Classification) -> bool:
-    options = dsn.parameters.get("options", "")
-    return told.pooling not in (Pooling.DIRECT, Pooling.UNKNOWN) and options.lstrip().startswith("-")
+    if told.pooling is Pooling.DIRECT or told.pooling is Pooling.UNKNOWN:
+        return False
+    return dsn.parameters.get("options", "").lstrip().startswith("-")
 
 
 CHECKS: Final = (
