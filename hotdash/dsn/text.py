@@ -79,8 +79,11 @@ def read(text: str) -> Written:
         return _read_url(text, match)
     if (keyword := _KEYWORD.match(text)) and keyword[1] in LIBPQ:
         return _read_keywords(text)
-    scheme = _SCHEME.match(text)
-    if scheme:
+    if text.startswith(("'", '"')):
+        raise MalformedDsn(
+            "it begins with a quote", "take the quotes off: they belong to the file or the shell"
+        )
+    if scheme := _SCHEME.match(text):
         # prisma+postgres:// and rediss:// are kin of the first and the second.
         for name, (reason, remedy) in _OTHERS.items():
             if scheme[1].lower().startswith(name):

@@ -173,6 +173,7 @@ def test_what_is_no_keyword_form(text: str, said: str) -> None:
         (f"prisma+postgres://x/?api_key={SECRET}", "Prisma"),
         (f"prisma://x/?api_key={SECRET}", "Prisma"),
         (f"http://{SECRET}", "does not begin with postgres://"),
+        (f"'postgres://u:{SECRET}@h/d'", "begins with a quote"),
         (f"postgres:u:{SECRET}@h/d", "does not begin with postgres://"),
         ("postgres:///chatwoot", "names no host"),
         ("postgres://", "names no host"),
