@@ -22,8 +22,8 @@ class Classification:
         rule: the stable id of the rule that told.
         certainty: how far `pooling` can be relied on.
         why: one line.
-        direct_form: where the same database is reached without the pooler, with the same password: `Dsn.at` goes there.
-            None where the DSN is direct already, and where the direct form cannot be known from it.
+        direct_form: where the same database is reached without the pooler (or the replica), with the same password:
+            `Dsn.at` goes there. None where the DSN is that already, and where it cannot be known from it.
         identity: which database it is. DSNs of one database have the same, whichever way they take; None where it
             cannot be told. Compare two with `same_database`.
     """

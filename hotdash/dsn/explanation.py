@@ -45,10 +45,10 @@ class Explanation:
     def migrations(self) -> str:
         """What to migrate through."""
         told = self.classification
-        if told.pooling is Pooling.DIRECT:
-            return "through this URL"
         if told.direct_form:
             return f"through {told.direct_form}, with the same password"
+        if told.pooling is Pooling.DIRECT:
+            return "through this URL"
         if told.pooling is Pooling.UNKNOWN:
             return "through this URL, if it is direct: only the server can tell, `hotdash preflight` asks it"
         if told.pooling is Pooling.SESSION:

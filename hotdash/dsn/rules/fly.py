@@ -79,6 +79,7 @@ APPS: Final = (
         examples=("postgres://app@fra.chatwoot-db.internal:5433/chatwoot",),
         fits=lambda t: t.port == 5433 and _is_app(t),
         tails=("flycast", "internal"),
+        direct_form=lambda t: t.moved(port=5432),
         identity=_app_identity,
     ),
 )

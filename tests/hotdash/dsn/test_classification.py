@@ -70,7 +70,7 @@ def test_any_dsn_is_told_by_the_first_rule_that_fits(dsn: Dsn) -> None:
     assert classification.rule == first.id
     assert SECRET not in repr(classification)
     if direct := classification.direct_form:
-        assert classification.pooling is not Pooling.DIRECT
+        assert classification.pooling is not Pooling.DIRECT or classification.rule == "fly-postgres-member"
         moved = dsn.at(direct)
         assert moved.password == dsn.password
         # The direct form is direct, as far as any rule knows it.
@@ -129,6 +129,7 @@ def test_a_password_behind_an_encoded_colon_gets_into_nothing(tail: str, known: 
             "postgres://u:…@p.x.db.postgresbridge.com:5432/d",
         ),
         ("postgres://u:p@pooled.db.prisma.io:5432/d", "postgres://u:…@db.prisma.io:5432/d"),
+        ("postgres://u:p@fra.app.internal:5433/d", "postgres://u:…@fra.app.internal:5432/d"),
         # Where the text does not tell it, or it is direct already.
         ("postgres://postgres:p@aws-1-us-east-1.pooler.supabase.com:6543/postgres", None),
         (
