@@ -48,6 +48,15 @@ NOTES: Final[Mapping[str, str]] = {
     "connections.workerThreads": "`SIDEKIQ_CONCURRENCY`: connections of each worker",
     "connections.limit": "how many connections the pooler or the server gives, where that cannot be asked. Supavisor "
     "gives 15 unless it was changed",
+    "migrationDatabase": "the name of the declared secret whose URL migrations take: the direct one, where the app's own "
+    "goes through a pooler",
+    "urls.frontend": "Chatwoot's `FRONTEND_URL`, declared so that the policy pack can look at it. It sets nothing",
+    "urls.webhooks": "where Chatwoot's webhooks go; the same",
+    "policies.NAME": "how the rule NAME of the policy pack is set: see [policies.md](policies.md)",
+    "policies.NAME.reason": "why it is set so",
+    "exceptions": "findings of the policy pack that are let pass for a time; see "
+    "[Exceptions](policies.md#exceptions)",
+    "exceptions[].rule": "the rule's id",
     "processGroups.NAME": "one group of machines. Groups that are not named here are not looked at",
     "processGroups.NAME.count": "how many machines, 0 to 100. More: copies of one that is there. Fewer: the worst off "
     "are destroyed. Standbys do not count",
@@ -84,6 +93,7 @@ DEFAULTS: Final[Mapping[str, Callable[[settings.Settings], object]]] = {
     "vault": lambda s: s.vault,
     "undeclaredSecrets": lambda s: "remove" if s.remove_undeclared else "report",
     "preflight": lambda s: "strict" if s.strict_preflight else "warn",
+    "migrationDatabase": lambda s: s.migration_database,
     "connections.webProcesses": lambda s: s.connections.web_processes,
     "connections.webThreads": lambda s: s.connections.web_threads,
     "connections.workerThreads": lambda s: s.connections.worker_threads,
@@ -104,7 +114,7 @@ DEFAULTS: Final[Mapping[str, Callable[[settings.Settings], object]]] = {
     "rollout.leaseWait": lambda s: seconds(s.rollout.lease_wait),
 }
 
-FORMS: Final = {"reference": "vault reference", "duration": "duration", "path": "path"}
+FORMS: Final = {"reference": "vault reference", "duration": "duration", "path": "path", "url": "URL"}
 """The schema's own definitions that are a form of text."""
 FIXED: Final = {
     "app": "The app",
@@ -147,11 +157,14 @@ def _keys(schema: Node, root: Node, path: tuple[str, ...]) -> Iterator[tuple[str
         form = str(node.get("$ref", "")).rpartition("/")[2]
         there = root["$defs"][form] if form else node
         described = NOTES.get(key) or ("" if form in FORMS else there.get("description", ""))
+        if of_objects := there.get("type") == "array" and there["items"].get("type") == "object":
+            there = there["items"] | {"description": described}
+            name = f"{name}[]"
         has_members = there.get("type") == "object"
         if not described and not has_members:
             raise Undocumented(f"{key} has no description, here or in the schema")
         if described:
-            yield key, (_type(there, form), described, name in required)
+            yield key, ("list of mappings" if of_objects else _type(there, form), described, name in required)
         if has_members:
             yield from _keys(there, root, (*path, name))
 

@@ -10,18 +10,21 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
 from hotdash import chatwoot, dsn
+from hotdash.stack.policy import day, in_force, policy_exceptions
+from hotdash.stack.refusals import literal_credentials
+from hotdash.stack.sizes import size_problem
 from hotdash.vault import Reference
 
 NAMESPACE: Final = "hotdash"
-_SHARED_CPUS: Final = (1, 2, 4, 6, 8)
-_PERFORMANCE_CPUS: Final = (1, 2, 4, 6, 8, 10, 12, 14, 16, 32, 64, 128)
 
 
-def problems(values: Mapping[str, Any]) -> Iterable[str]:
+def problems(values: Mapping[str, Any], *, on: date) -> Iterable[str]:
+    """What is wrong, a line each. `on`: the day by which exceptions are taken."""
     import jsonschema  # here: the provider's processes type settings that were checked already
 
     schema = json.loads(Path(__file__).with_name("settings.schema.json").read_text(encoding="utf-8"))
@@ -29,7 +32,9 @@ def problems(values: Mapping[str, Any]) -> Iterable[str]:
     errors = sorted(validator.iter_errors(values), key=lambda e: [str(p) for p in e.absolute_path])
     for error in errors:
         yield from _told(error)
-    yield from _further_problems(values, _sound(values, errors))
+    sound = _sound(values, errors)
+    yield from _further_problems(values, sound)
+    yield from _literal_problems(sound, on)
 
 
 def _sound(values: Mapping[str, Any], errors: Sequence[Any]) -> dict[str, Any]:
@@ -109,6 +114,14 @@ def _further_problems(values: Mapping[str, Any], sound: Mapping[str, Any]) -> It
         for part in dsn.PARTS:
             if (derived := f"POSTGRES_{part.upper()}") in names:
                 yield f"{_key(['secrets', derived])}: is derived from {source} already; take one of the two out"
+    migrates = sound.get("migrationDatabase")
+    if migrates and isinstance(names, Mapping) and migrates not in names:
+        yield f"{_key(['migrationDatabase'])}: {migrates} is not among hotdash:secrets; declare it there"
+    for number, item in enumerate(sound.get("exceptions", ())):
+        try:
+            day(item["until"])
+        except ValueError:
+            yield f"{_key(['exceptions', str(number), 'until'])}: there is no such day"
     for name, group in sound.get("processGroups", {}).items():
         yield from _size_problems(["processGroups", name], group)
         check = group.get("check") or {}
@@ -130,23 +143,16 @@ def _reference_problem(path: Sequence[str], text: str, *, default_key: str) -> I
 
 
 def _size_problems(path: Sequence[str], group: Mapping[str, Any]) -> Iterable[str]:
-    kind, cpus, memory = group.get("cpuKind", "shared"), group.get("cpus", 1), group["memoryMb"]
-    counts, step, least, most = (
-        (_SHARED_CPUS, 256, 256 * cpus, 2048 * cpus)
-        if kind == "shared"
-        else (_PERFORMANCE_CPUS, 1024, 2048 * cpus, 8192 * cpus)
-    )
-    if cpus not in counts:
-        listed = ", ".join(map(str, counts))
-        yield f"{_key([*path, 'cpus'])}: Fly has no {kind} machine of {cpus} cpus; it has {listed}"
-    elif memory % step:
-        nearest = min(most, max(least, round(memory / step) * step))
-        yield (
-            f"{_key([*path, 'memoryMb'])}: {memory} is not a multiple of {step}, "
-            f"as Fly wants it for {kind} cpus; {nearest} would do"
-        )
-    elif not least <= memory <= most:
-        yield (
-            f"{_key([*path, 'memoryMb'])}: {memory} MB is out of Fly's range for {kind} ×{cpus}: "
-            f"{least} to {most}"
-        )
+    setting, why = size_problem(group.get("cpuKind", "shared"), group.get("cpus", 1), group["memoryMb"])
+    if setting:
+        yield f"{_key([*path, setting])}: {why}"
+
+
+def _literal_problems(sound: Mapping[str, Any], on: date) -> Iterable[str]:
+    try:
+        exceptions = policy_exceptions(sound.get("exceptions", ()))
+    except ValueError:
+        exceptions = ()  # told already
+    for refusal in literal_credentials(sound):
+        if in_force(exceptions, refusal.rule, refusal.subject, on) is None:
+            yield f"{refusal.where}: {refusal.found.partition(' ')[2]}; {refusal.mend}"

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any, Final
 
 from hotdash import chatwoot, dsn
@@ -15,10 +16,11 @@ from hotdash.fly.model import HttpCheck
 from hotdash.fly.wire import parse_duration
 from hotdash.plan import RolloutSettings
 from hotdash.stack.checking import problems
+from hotdash.stack.policy import PolicyException, plain_dates, policy_exceptions
+from hotdash.stack.refusals import DATABASE_VARIABLE, today
 from hotdash.vault import Reference
 
 DEFAULT_VAULT: Final = "vault"
-DATABASE_VARIABLE: Final = "DATABASE_URL"
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,11 @@ class AppSettings:
 
 @dataclass(frozen=True)
 class GroupSettings:
+    """`path_is_served`: the image answers the check's path, though Chatwoot's own do not."""
+
     declared: DeclaredGroup
     command: tuple[str, ...]
+    path_is_served: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,15 @@ class ReadinessSettings:
     path: str
     status: int
     timeout: float
+
+
+@dataclass(frozen=True)
+class UrlSettings:
+    """Addresses that others use: Chatwoot's own as people have it (FRONTEND_URL; empty: not declared), and where its
+    webhooks go."""
+
+    frontend: str = ""
+    webhooks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -86,7 +100,8 @@ class Settings:
     """All of a stack's settings.
 
     `forbidden_databases` maps a name for people to the reference of a database URL that Chatwoot must not use;
-    `strict_preflight`: a secret that could not be tried from here is not set.
+    `strict_preflight`: a secret that could not be tried from here is not set; `migration_database`: the secret whose
+    URL migrations take; `policies` and `exceptions` are for the policy pack, which alone knows its rules.
     """
 
     app: AppSettings
@@ -101,20 +116,26 @@ class Settings:
     connections: ConnectionSettings
     forbidden_databases: Mapping[str, Reference]
     strict_preflight: bool
+    migration_database: str
+    urls: UrlSettings
+    policies: Mapping[str, Mapping[str, Any]]
+    exceptions: tuple[PolicyException, ...]
 
 
-def load(values: Mapping[str, Any], *, file: str) -> Settings:
+def load(values: Mapping[str, Any], *, file: str, on: date | None = None) -> Settings:
     """Check and type the settings.
 
     Args:
         values: the keys without `hotdash:`; objects already read from JSON.
         file: how the stack file is named in messages.
+        on: the day by which exceptions are taken; today, by UTC.
 
     Raises:
         SettingsError: with every problem there is.
     """
+    values = plain_dates(values)
     # Once each: of several keys that are missing in one place, JSON Schema tells each with all the others.
-    found = list(dict.fromkeys(problems(values)))
+    found = list(dict.fromkeys(problems(values, on=on or today())))
     if found:
         count = "1 problem" if len(found) == 1 else f"{len(found)} problems"
         listed = "\n".join(f"  - {problem}" for problem in found)
@@ -150,7 +171,15 @@ def _typed(values: Mapping[str, Any]) -> Settings:
         connections=connection_settings(values.get("connections", {})),
         forbidden_databases=forbidden_databases(values.get("forbiddenDatabases", {})),
         strict_preflight=strict_preflight(values.get("preflight")),
+        migration_database=values.get("migrationDatabase", DATABASE_VARIABLE),
+        urls=_urls(values.get("urls", {})),
+        policies=values.get("policies", {}),
+        exceptions=policy_exceptions(values.get("exceptions", ())),
     )
+
+
+def _urls(values: Mapping[str, Any]) -> UrlSettings:
+    return UrlSettings(values.get("frontend", ""), tuple(values.get("webhooks", ())))
 
 
 def token_reference(values: Mapping[str, Any]) -> Reference | None:
@@ -216,6 +245,7 @@ def groups_of(values: Mapping[str, Any]) -> tuple[GroupSettings, ...]:
                 image=group.get("image"),
             ),
             tuple(group.get("command", ())),
+            bool(group.get("check", {}).get("pathIsServed", False)),
         )
         for name, group in values.items()
     ]
