@@ -79,13 +79,12 @@ def init(chosen: Chosen, for_whom: tuple[str, ...], new_identity: bool) -> None:
 @click.argument("ref")
 @click.option("--force", is_flag=True, help="Let a placeholder through.")
 @about_a_vault
-@click.pass_context
-def set_(ctx: click.Context, chosen: Chosen, ref: str, force: bool) -> None:
+def set_(chosen: Chosen, ref: str, force: bool) -> None:
     """Set one value: from a pipe (one line break at its end is cut off), or typed twice, unseen.
 
     The rest of the file stays as it is. An encrypted file stays encrypted.
     """
-    if ctx.args:
+    if click.get_current_context().args:
         raise click.UsageError(
             "set takes one REF and no value.\nIf a value was given, the shell's history has it now: change it where "
             "it came from, and pipe the new one in"

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import click
 
+from hotdash.dsn import PARTS
 from hotdash.errors import SettingsError, VaultError
 from hotdash.stack.file import STACK_VARIABLE, chosen_stack, project_root, read_settings
 from hotdash.stack.settings import SecretSource, Settings
@@ -56,9 +57,9 @@ def about_a_vault(function: Callable[..., Any]) -> Callable[..., Any]:
         default=None,
         help=f"The stack that it belongs to (default: {STACK_VARIABLE}'s, if it is set).",
     )
-    @click.pass_context
     @functools.wraps(function)
-    def with_choice(ctx: click.Context, vault_: str | None, stack: str | None, **given: Any) -> Any:
+    def with_choice(*, vault_: str | None, stack: str | None, **given: Any) -> Any:
+        ctx = click.get_current_context()
         above = ctx.obj if isinstance(ctx.obj, dict) else {}
         vault_, stack = vault_ or above.get("vault"), stack or above.get("stack")
         ctx.obj = {"vault": vault_, "stack": stack}
@@ -98,7 +99,7 @@ def source_of(text: str, chosen: Chosen, *, for_writing: bool = False) -> Secret
             if text in secrets
             else SecretSource(Reference.parse(text, default_key=keys[0]))
             if keys
-            else SecretSource.parse(text)
+            else _parsed(text)
         )
     except ValueError as error:
         raise click.UsageError(
@@ -109,6 +110,13 @@ def source_of(text: str, chosen: Chosen, *, for_writing: bool = False) -> Secret
             f"this is the {source.part} of a database URL: set the whole of it, {source.reference}"
         )
     return source
+
+
+def _parsed(text: str) -> SecretSource:
+    """FILE#KEY, or FILE#KEY:PART for a part of the URL that lies there. Raises ValueError, without the text."""
+    if ":" in text and text.rpartition(":")[2] not in PARTS:
+        raise ValueError(f"must end in #KEY, or behind it in one of :{', :'.join(PARTS)}")
+    return SecretSource.parse(text)
 
 
 def _keys_of(file: str, settings: Settings | None) -> list[str]:
