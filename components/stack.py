@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
 import pulumi
@@ -14,6 +15,7 @@ from hotdash.stack.checking import NAMESPACE
 from hotdash.stack.settings import Settings, load
 from hotdash.stack.values import Declaration, declaration
 from hotdash.vault import Vault, tracked_plain_files
+from hotdash.vault.reading import lack_of
 
 TOLD: Final = 32
 """The exit code that tells the engine's language host: the program has said why it ends, add nothing."""
@@ -29,13 +31,24 @@ def read() -> tuple[Settings, Declaration, Connection]:
     settings = load(values, file=f"stacks/Pulumi.{pulumi.get_stack()}.yaml")
     connection = connect(values.get)
     find_token(connection.vault, settings.token)
-    refuse_tracked(connection.vault)
-    return settings, declaration(settings, connection.vault), connection
+    refuse_tracked(connection.vault, placeholders=settings.placeholders)
+    # What is written is read through the connection's own vault, which lets no stand-in through.
+    vault = replace(connection.vault, placeholders=settings.placeholders)
+    return settings, declaration(settings, vault), connection
 
 
-def refuse_tracked(vault: Vault) -> None:
-    """Raises VaultError where git tracks a vault file that is not encrypted: its values are in every clone."""
-    if tracked := tracked_plain_files(vault.root):
+def refuse_tracked(vault: Vault, *, placeholders: bool = False) -> None:
+    """Raises VaultError where git tracks a vault file that is not encrypted: its values are in every clone.
+
+    Args:
+        placeholders: a file that holds nothing but stand-ins may be tracked.
+    """
+    tracked = [
+        file
+        for file in tracked_plain_files(vault.root)
+        if not (placeholders and all(map(lack_of, vault.values(file).values())))
+    ]
+    if tracked:
         raise VaultError(
             f"git tracks the vault in plain: {', '.join(tracked)}",
             where=f"{vault.shown}/",

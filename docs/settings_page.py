@@ -32,6 +32,8 @@ NOTES: Final[Mapping[str, str]] = {
     "app.url": "where the app answers, without a path. Readiness asks here",
     "app.create": "make the app when Fly has none of that name. It gets no IP address: `fly ips allocate-v4 --shared`",
     "app.deleteOnDestroy": "let `pulumi destroy` delete the app and all it has. Counts from the next `up` on",
+    "placeholders": "the vault holds stand-ins, as `vault.example/` does: a preview may use them, and git may track "
+    "them. `up` sets none of them, on any stack",
     "fly.token": "where the Fly token lies. `FLY_ACCESS_TOKEN`, then `FLY_API_TOKEN` of the environment win",
     "fingerprintKey": "the key under which secrets are fingerprinted. Make it once a stack: "
     "`openssl rand -hex 32 \\| pulumi config set --secret hotdash:fingerprintKey`",
@@ -48,8 +50,8 @@ NOTES: Final[Mapping[str, str]] = {
     "connections.workerThreads": "`SIDEKIQ_CONCURRENCY`: connections of each worker",
     "connections.limit": "how many connections the pooler or the server gives, where that cannot be asked. Supavisor "
     "gives 15 unless it was changed",
-    "migrationDatabase": "the name of the declared secret whose URL migrations take: the direct one, where the app's own "
-    "goes through a pooler",
+    "migrationDatabase": "the name of the declared secret whose URL migrations take: the direct one, where the app's "
+    "own goes through a pooler",
     "urls.frontend": "Chatwoot's `FRONTEND_URL`, declared so that the policy pack can look at it. It sets nothing",
     "urls.webhooks": "where Chatwoot's webhooks go; the same",
     "policies.NAME": "how the rule NAME of the policy pack is set: see [policies.md](policies.md)",
@@ -91,6 +93,7 @@ DEFAULTS: Final[Mapping[str, Callable[[settings.Settings], object]]] = {
     "app.deleteOnDestroy": lambda s: s.app.delete_on_destroy,
     "app.url": lambda s: s.app.url.replace(s.app.name, "NAME"),
     "vault": lambda s: s.vault,
+    "placeholders": lambda s: s.placeholders,
     "undeclaredSecrets": lambda s: "remove" if s.remove_undeclared else "report",
     "preflight": lambda s: "strict" if s.strict_preflight else "warn",
     "migrationDatabase": lambda s: s.migration_database,
