@@ -108,7 +108,11 @@ def check_(chosen: Chosen, as_json: bool) -> None:
     whether a value is right; `hotdash preflight` does that.
     """
     needs = needs_of(chosen.settings, _token_in_environment()) if chosen.settings else None
-    findings = check(chosen.vault, needs)
+    findings = check(
+        Vault(chosen.folder.root, chosen.folder.shown, placeholders=True),
+        needs,
+        placeholders=chosen.placeholders,
+    )
     problems = [finding for finding in findings if finding.level is Level.PROBLEM]
     notes = [finding for finding in findings if finding.level is Level.NOTE]
     if as_json:
@@ -264,7 +268,7 @@ def fingerprint_(chosen: Chosen, ref: str) -> None:
     from hotdash.vault.stack_key import fingerprint_key
 
     source = source_of(ref, chosen)
-    reading = Vault(chosen.folder.root, chosen.folder.shown)
+    reading = Vault(chosen.folder.root, chosen.folder.shown, chosen.placeholders)
     value = value_of(reading, str(source), source)
     click.echo(f"{source} {fingerprint(value, fingerprint_key(chosen.stack, chosen.project))}")
 

@@ -18,7 +18,7 @@ from hotdash.stack.file import STACK_VARIABLE, chosen_stack, project_root, read_
 from hotdash.stack.settings import SecretSource, Settings
 from hotdash.vault.checking import needs_of
 from hotdash.vault.folder import Folder
-from hotdash.vault.reading import DEFAULT_FOLDER, Vault
+from hotdash.vault.reading import DEFAULT_FOLDER
 from hotdash.vault.reference import Reference
 
 LARGEST: Final = 1_000_000
@@ -37,8 +37,9 @@ class Chosen:
     settings: Settings | None
 
     @property
-    def vault(self) -> Vault:
-        return Vault(self.folder.root, self.folder.shown, placeholders=True)
+    def placeholders(self) -> bool:
+        """Whether the stack's vault is to hold stand-ins."""
+        return bool(getattr(self.settings, "placeholders", False))
 
 
 def about_a_vault(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -13,9 +13,9 @@ from enum import StrEnum
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from hotdash.errors import HotdashError, VaultError
+from hotdash.errors import HotdashError, VaultError, WrongDatabase
 from hotdash.stack.settings import SecretSource, Settings
-from hotdash.stack.values import value_of
+from hotdash.stack.values import refuse_forbidden, value_of
 from hotdash.vault import age, recipients
 from hotdash.vault.folder import Folder
 from hotdash.vault.git import tracked_plain_files
@@ -42,6 +42,7 @@ class Kind(StrEnum):
     PLACEHOLDER = "placeholder"
     UNREADABLE = "unreadable"
     UNUSABLE = "unusable"
+    WRONG_DATABASE = "wrong-database"
     LINK = "link"
     OPEN = "open-to-others"
     TRACKED = "tracked-by-git"
@@ -75,11 +76,17 @@ class Finding:
 
 @dataclass(frozen=True)
 class Need:
-    """What one secret of a stack needs. `optional`: something else stands in for it now."""
+    """What one secret of a stack needs.
+
+    Args:
+        optional: what stands in for it now; empty where nothing does.
+        forbidden: whose database it leads to, which no secret may lead to; empty for a secret.
+    """
 
     name: str
     source: SecretSource
     optional: str = ""
+    forbidden: str = ""
 
 
 def needs_of(settings: Settings, token_given_by: str = "") -> tuple[Need, ...]:
@@ -89,30 +96,32 @@ def needs_of(settings: Settings, token_given_by: str = "") -> tuple[Need, ...]:
         token_given_by: what gives the Fly token without the vault, if anything does.
     """
     needs = [Need(name, source) for name, source in settings.secrets.items()]
-    for name, reference in getattr(settings, "forbidden_databases", {}).items():
-        needs.append(Need(f"{name}, which is no database for Chatwoot", SecretSource(reference)))
+    for label, reference in settings.forbidden_databases.items():
+        needs.append(Need(f"forbiddenDatabases {label}", SecretSource(reference), forbidden=label))
     if settings.token is not None:
         needs.append(Need(TOKEN, SecretSource(settings.token), token_given_by))
     return tuple(needs)
 
 
-def check(vault: Vault, needs: Sequence[Need] | None) -> tuple[Finding, ...]:
+def check(vault: Vault, needs: Sequence[Need] | None, *, placeholders: bool = False) -> tuple[Finding, ...]:
     """Everything that is wrong, problems first; in each, file by file.
 
     Args:
         vault: one that lets placeholders through; nothing is changed in it.
         needs: what a stack needs; None: whatever is there is looked at.
+        placeholders: the stack wants them, so they are nothing wrong.
     """
     if not vault.root.is_dir():
         mend = f"`{command(vault.shown, 'init')}`"
         return (Finding(Level.PROBLEM, Kind.NO_VAULT, "", "", "is not there: there is no such folder", mend),)
-    found = list(dict.fromkeys(_Check(vault, needs).all()))
+    found = list(dict.fromkeys(_Check(vault, needs, placeholders=placeholders).all()))
     return tuple(sorted(found, key=lambda f: (f.level is Level.NOTE, f.file, f.key, f.kind)))
 
 
 class _Check:
-    def __init__(self, vault: Vault, needs: Sequence[Need] | None) -> None:
+    def __init__(self, vault: Vault, needs: Sequence[Need] | None, *, placeholders: bool) -> None:
         self.vault = vault
+        self.placeholders = placeholders
         self.needs = needs
         self.folder = Folder(vault.root, vault.shown)
         self.there = self.folder.files()
@@ -126,6 +135,7 @@ class _Check:
             yield from self._file(file)
         for need in self.needs or ():
             yield from self._need(need)
+        yield from self._forbidden()
         yield from self._unused() if self.needs is not None else self._worthless()
         yield from self._places()
         yield from self._tracked()
@@ -197,7 +207,7 @@ class _Check:
         value = values.get(reference.key)
         if value is None:
             yield self._lacking(Kind.MISSING_KEY, reference, "is missing")
-        elif (lack := lack_of(value)) is not None:
+        elif (lack := self._lack_of(value)) is not None:
             yield self._lacking(Kind(lack), reference, _LACKS[lack])
         else:
             try:
@@ -210,6 +220,29 @@ class _Check:
                 level, by = self._who(reference.file, reference.key)
                 said = f"cannot be used: {error.summary}"
                 yield Finding(level, Kind.UNUSABLE, reference.file, reference.key, said, error.remedy, by)
+
+    def _lack_of(self, value: str) -> Lack | None:
+        lack = lack_of(value)
+        return None if self.placeholders and lack is Lack.PLACEHOLDER else lack
+
+    def _forbidden(self) -> Iterator[Finding]:
+        """URLs that lead to a database which is another's, as far as their texts tell."""
+        values = {
+            need: value
+            for need in self.needs or ()
+            if (value := self.values.get(need.source.reference.file, {}).get(need.source.reference.key))
+        }
+        forbidden = {need.forbidden: value for need, value in values.items() if need.forbidden}
+        for need, value in values.items():
+            try:
+                if not need.forbidden and not need.source.part:
+                    refuse_forbidden({need.name: value}, {need.name: need.source}, forbidden)
+            except WrongDatabase as error:
+                reference = need.source.reference
+                yield Finding(
+                    *(Level.PROBLEM, Kind.WRONG_DATABASE, reference.file, reference.key),
+                    *("leads to a database that Chatwoot must not use", error.remedy, (need.name,)),
+                )
 
     def _lacking(self, kind: Kind, reference: Reference, said: str) -> Finding:
         level, by = self._who(reference.file, reference.key)
@@ -241,7 +274,7 @@ class _Check:
     def _worthless(self) -> Iterator[Finding]:
         for file, values in self.values.items():
             for key, value in values.items():
-                lack = lack_of(value)
+                lack = self._lack_of(value)
                 if not _can_be_shown(value):
                     yield self._problem(Kind.EMPTY, file, _NO_VALUE, _NO_VALUE_MEND)
                 elif lack is not None:

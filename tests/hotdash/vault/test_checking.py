@@ -157,6 +157,30 @@ def test_a_token_that_cannot_be_one(good: Folder) -> None:
     assert (told.kind, told.level, told.needed_by) == (Kind.UNUSABLE, Level.PROBLEM, (TOKEN,))
 
 
+def test_a_url_that_leads_to_anothers_database(good: Folder) -> None:
+    needs = (
+        *NEEDS,
+        Need(
+            "forbiddenDatabases HotDash", SecretSource.parse("occ/own.env#DATABASE_URL"), forbidden="HotDash"
+        ),
+    )
+    told = the_one(found(good, needs))
+    assert (told.kind, told.needed_by) == (Kind.MISSING_FILE, ("forbiddenDatabases HotDash",))
+    good.write("occ/own.env", f"DATABASE_URL=postgres://hotdash:{VALUE}@other.example/hotdash\n".encode())
+    assert found(good, needs) == []
+    # The same database, written otherwise.
+    good.write("occ/own.env", f"DATABASE_URL='postgresql://user:other@DB.example/chatwoot'\n".encode())
+    told = the_one(found(good, needs))
+    assert (told.kind, told.level, told.file) == (Kind.WRONG_DATABASE, Level.PROBLEM, "occ/db.env")
+    assert told.needed_by == ("DATABASE_URL",)
+
+
+def test_placeholders_that_a_stack_wants_are_nothing_wrong(good: Folder) -> None:
+    good.write("occ/smtp.env", b"SMTP_USERNAME=FAKE\nSMTP_PASSWORD=\n")
+    vault = Vault(good.root, "vault", placeholders=True)
+    assert brief(check(vault, NEEDS, placeholders=True)) == [(Kind.EMPTY, "occ/smtp.env", "SMTP_PASSWORD")]
+
+
 def test_what_something_else_stands_in_for_is_a_note(good: Folder) -> None:
     good.remove("fly/token.env")
     needs = (*NEEDS[:-1], Need(TOKEN, NEEDS[-1].source, "the environment has FLY_API_TOKEN"))

@@ -407,20 +407,19 @@ def test_encrypt_is_told_what(alice: Person) -> None:
     assert "nothing to encrypt" in run("encrypt", "--all").output
 
 
-def test_values_are_shown_on_a_terminal_only_where_that_is_meant(alice: Person) -> None:
+def test_values_are_shown_on_a_terminal_only_where_that_is_meant(
+    alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run("init", "--age", alice.recipient, "--vault", "vault")
     run("set", REF, given=VALUE)
-    os.environ[age.IDENTITY_VARIABLE] = alice.text
-    try:
-        terminal = Terminal("decrypt-to-stdout", FILE)
-        assert terminal.end() == 1
-        assert VALUE not in terminal.shown
-        assert "--show" in terminal.shown
-        terminal = Terminal("decrypt-to-stdout", FILE, "--show")
-        assert terminal.end() == 0
-        assert VALUE in terminal.shown
-    finally:
-        del os.environ[age.IDENTITY_VARIABLE]
+    monkeypatch.setenv(age.IDENTITY_VARIABLE, alice.text)
+    terminal = Terminal("decrypt-to-stdout", FILE)
+    assert terminal.end() == 1
+    assert VALUE not in terminal.shown
+    assert "--show" in terminal.shown
+    terminal = Terminal("decrypt-to-stdout", FILE, "--show")
+    assert terminal.end() == 0
+    assert VALUE in terminal.shown
 
 
 def test_what_cannot_be_decrypted_is_told(alice: Person) -> None:
