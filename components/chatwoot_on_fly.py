@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pulumi
+from pulumi.runtime.config import is_config_secret
 
 from components.announce import announcements
 from components.app import App
@@ -11,12 +12,17 @@ from components.process_group import ProcessGroup
 from components.readiness import Readiness
 from components.secret_properties import declared_text
 from components.secrets import Secrets
+from hotdash.stack.checking import NAMESPACE
+from hotdash.stack.declared import declared_properties
 from hotdash.stack.settings import Settings
 from hotdash.stack.values import Declaration
 
 
 class ChatwootOnFly(pulumi.ComponentResource):
     """App, secrets, process groups and readiness, in the order in which they may change.
+
+    Its inputs are what the stack declares, in clear: policies look at them before anything below it is touched. They
+    are its outputs too, because policies about the whole stack are shown those alone.
 
     Args:
         declared: fingerprints of the values that the vault holds now, and which databases they lead to.
@@ -33,7 +39,14 @@ class ChatwootOnFly(pulumi.ComponentResource):
         connection: Connection,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        super().__init__("hotdash:chatwoot:ChatwootOnFly", name, None, opts)
+        properties = declared_properties(
+            settings,
+            declared,
+            connection.vault,
+            stack=pulumi.get_stack(),
+            key_encrypted=is_config_secret(f"{NAMESPACE}:fingerprintKey"),
+        )
+        super().__init__("hotdash:chatwoot:ChatwootOnFly", name, properties, opts)
         hooks = announcements(connection)
         deletes = settings.app.delete_on_destroy
         app = App(
@@ -81,4 +94,4 @@ class ChatwootOnFly(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, depends_on=list(groups), hooks=hooks.readiness),
         )
         self.url = pulumi.Output.from_input(settings.app.url)
-        self.register_outputs({"url": self.url})
+        self.register_outputs({**properties, "url": self.url})

@@ -1,6 +1,7 @@
 """A machine in a few plain words, and back: what is kept between two looks at it.
 
-Left out is whatever may hold a credential (env, commands, files) and what changes though nothing differs.
+Left out is whatever may hold a credential (env, commands, files) and what changes though nothing differs. Of the env
+there are the names, and of what looks like a credential the place where it stands: policies ask for both.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any
 
 from hotdash.fly.model import CheckResult, Exit, Guest, HttpCheck, Machine
 from hotdash.fly.wire import parse_duration, parse_time, render_duration
+from hotdash.literals import env_names, in_machine
 
 
 def summarize(machine: Machine) -> dict[str, Any]:
@@ -44,11 +46,13 @@ def summarize(machine: Machine) -> dict[str, Any]:
         "host": machine.host_status,
         "standby": machine.standby,
         "autostop": machine.autostop,
+        "env": list(env_names(machine.config)),
+        "literals": list(in_machine(machine.config)),
     }
 
 
 def restore(summary: Mapping[str, Any]) -> Machine:
-    """The inverse of `summarize`, as far as it goes: no config, so nothing can be built from it."""
+    """The inverse of `summarize`, as far as it goes: no config, so nothing can be built from it, and no env."""
     cpu_kind, cpus, memory_mb = str(summary["guest"]).split()
     return Machine(
         id=str(summary["id"]),

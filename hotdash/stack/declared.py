@@ -1,0 +1,117 @@
+"""All that a stack declares, in clear and in JSON's types: what the policy pack judges.
+
+It stands in the component's inputs, so nothing of it is unknown while a preview runs. It holds no value of a secret,
+and of texts that may hold one (commands, headers) no more than a rule looks at.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Final
+
+from hotdash.dsn import PARTS, Dsn, MalformedDsn
+from hotdash.stack.policy import exception_properties
+from hotdash.stack.refusals import DATABASE_VARIABLE
+from hotdash.stack.settings import GroupSettings, SecretSource, Settings
+from hotdash.stack.values import Declaration, databases_in, value_of, values_of
+from hotdash.vault import Vault, fingerprint
+
+FORWARDED: Final = "x-forwarded-proto"
+DERIVED: Final = "derived"
+EQUAL: Final = "equal"
+DIFFERS: Final = "differs"
+UNKNOWN: Final = "unknown"
+"""How a POSTGRES_* secret stands to the database URL: the last where the URL cannot be read or is not declared."""
+
+
+def declared_properties(
+    settings: Settings, declaration: Declaration, vault: Vault, *, stack: str, key_encrypted: bool
+) -> dict[str, Any]:
+    """Args:
+        stack: its name.
+        key_encrypted: the fingerprint key is encrypted in the stack file.
+
+    Raises:
+        VaultError: a database URL that must be compared with cannot be read.
+    """
+    # Stand-ins will do here: nothing that is read is sent anywhere.
+    vault = dataclasses.replace(vault, placeholders=True)
+    forbidden = {name: SecretSource(at) for name, at in settings.forbidden_databases.items()}
+    app, connections, urls = settings.app, settings.connections, settings.urls
+    return {
+        "stack": stack,
+        "app": {
+            "name": app.name,
+            "organization": app.organization,
+            "url": app.url,
+            "deleteOnDestroy": app.delete_on_destroy,
+        },
+        "secrets": {name: str(source) for name, source in settings.secrets.items()},
+        "undeclaredSecrets": "remove" if settings.remove_undeclared else "report",
+        "databases": {name: dict(item) for name, item in declaration.databases.items()},
+        "forbiddenDatabases": databases_in(values_of(forbidden, vault)),
+        "migrationDatabase": settings.migration_database,
+        "postgresVariables": _postgres_variables(settings, declaration, vault),
+        "connections": {
+            "webProcesses": connections.web_processes,
+            "webThreads": connections.web_threads,
+            "workerThreads": connections.worker_threads,
+            **({"limit": connections.limit} if connections.limit is not None else {}),
+        },
+        "processGroups": {group.declared.name: _group(group) for group in settings.groups},
+        "readiness": {"path": settings.readiness.path, "status": settings.readiness.status},
+        "urls": {"frontend": urls.frontend, "webhooks": list(urls.webhooks)},
+        "fingerprintKey": "encrypted" if key_encrypted else "in clear",
+        "policies": {name: dict(item) for name, item in settings.policies.items()},
+        "exceptions": exception_properties(settings.exceptions),
+    }
+
+
+def _group(settings: GroupSettings) -> dict[str, Any]:
+    group = settings.declared
+    properties: dict[str, Any] = {
+        "count": group.count,
+        "cpuKind": group.cpu_kind,
+        "cpus": group.cpus,
+        "memoryMb": group.memory_mb,
+    }
+    if group.image is not None:
+        properties["image"] = group.image
+    if (check := group.check) is not None:
+        headers = {name.lower(): value for name, value in check.headers}
+        properties["check"] = {
+            "path": check.path,
+            "pathIsServed": settings.path_is_served,
+            "graceSeconds": check.grace_period,
+            "forwardedProto": headers.get(FORWARDED, ""),
+        }
+    return properties
+
+
+def _postgres_variables(settings: Settings, declaration: Declaration, vault: Vault) -> dict[str, str]:
+    url = settings.secrets.get(DATABASE_VARIABLE)
+    return {
+        name: _agreement(name, part, url, settings, declaration, vault)
+        for part in PARTS
+        if (name := f"POSTGRES_{part.upper()}") in settings.secrets
+    }
+
+
+def _agreement(
+    name: str,
+    part: str,
+    url: SecretSource | None,
+    settings: Settings,
+    declaration: Declaration,
+    vault: Vault,
+) -> str:
+    if url is None:
+        return UNKNOWN
+    if settings.secrets[name] == SecretSource(url.reference, part):
+        return DERIVED
+    try:
+        said = Dsn.parse(value_of(vault, DATABASE_VARIABLE, url)).part(part)
+    except MalformedDsn:
+        return UNKNOWN
+    same = declaration.fingerprints[name] == fingerprint(said, settings.fingerprint_key)
+    return EQUAL if same else DIFFERS
