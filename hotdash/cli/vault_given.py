@@ -39,7 +39,7 @@ class Chosen:
     @property
     def placeholders(self) -> bool:
         """Whether the stack's vault is to hold stand-ins."""
-        return bool(getattr(self.settings, "placeholders", False))
+        return self.settings is not None and self.settings.placeholders
 
 
 def about_a_vault(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -15,6 +15,7 @@ from hotdash.stack.checking import NAMESPACE
 from hotdash.stack.settings import Settings, load
 from hotdash.stack.values import declaration
 from hotdash.vault import Reference, Vault
+from tests.docs import pages
 from tests.docs.pages import ROOT
 
 STACKS = sorted((ROOT / "stacks").glob("Pulumi.*.yaml"))
@@ -57,15 +58,22 @@ def test_the_example_vault_has_what_the_stack_asks_for(stack: Path) -> None:
     assert find_token(vault, settings.token, environ={}).authorization
 
 
-def test_the_example_vault_has_nothing_that_no_stack_asks_for() -> None:
-    asked: set[tuple[str, str]] = set()
+def test_the_example_vault_has_what_its_readme_lists() -> None:
+    table = pages.table(EXAMPLE / "README.md", "files")
+    listed = {(pages.bare(file), key) for file, keys, *_ in table for key in pages.words_in_code(keys)}
+    assert {(file, key) for file, keys in _example().items() for key in keys} == listed
+
+
+def test_what_the_readme_lists_as_taken_by_no_stack_is_taken_by_none() -> None:
+    taken: set[str] = set()
     for stack in STACKS:
         settings = _settings(stack)
         references = [source.reference for source in settings.secrets.values()]
         references += [settings.token] if settings.token else []
         references += settings.forbidden_databases.values()
-        asked |= {(reference.file, reference.key) for reference in references}
-    assert {(file, key) for file, keys in _example().items() for key in keys} == asked
+        taken |= {reference.file for reference in references}
+    table = pages.table(EXAMPLE / "README.md", "files")
+    assert {pages.bare(row[0]) for row in table if not row[2].startswith("no stack yet")} == taken
 
 
 def test_every_value_in_the_example_is_plainly_fake() -> None:
