@@ -148,7 +148,11 @@ def _ended_by(error: RedisError) -> Ended:
     if isinstance(error, redis.AuthenticationError) or first in ("NOAUTH", "WRONGPASS"):
         return refused("wrong-password", said, _CORRECT_IT)
     if isinstance(error, redis.TimeoutError):
-        return unclear("timeout", "it does not answer in time", "a firewall between here and there?")
+        return unclear(
+            "timeout",
+            "it does not answer in time",
+            "a firewall between here and there? Where the URL begins with rediss://, does it speak TLS? Else write redis://",
+        )
     if isinstance(error, redis.ConnectionError):
         return _broken(error, said)
     lowered = said.lower()

@@ -230,6 +230,15 @@ SERVER_ERRORS: Final[tuple[ServerError, ...]] = (
         next=_FREE_SLOTS,
     ),
     _rule(
+        "tls-required",
+        PGBOUNCER,
+        r"FATAL:\s+ SSL\ required",
+        "FATAL:  SSL required",
+        meaning="the server takes encrypted connections alone",
+        verdict=_REFUSED,
+        next="put ?sslmode=require behind the URL",
+    ),
+    _rule(
         "unsupported-parameter",
         PGBOUNCER,
         r"unsupported\ startup\ parameter",

@@ -48,10 +48,11 @@ union select extname, extversion, true from pg_extension;
 # The tables that a statement finds without a schema's name, which is how Chatwoot asks for its own; HotDash's wherever
 # they are.
 _TABLES: Final = """
-select tablename as name, tablename = 'dashboard_facts' as hotdash, schemaname = any(current_schemas(false)) as in_path,
-  has_table_privilege(quote_ident(schemaname) || '.' || quote_ident(tablename), 'select') as readable
-from pg_tables where schemaname = any(current_schemas(false))
-  or (tablename = 'dashboard_facts' and schemaname not in ('pg_catalog', 'information_schema'));
+select c.relname as name, c.relname = 'dashboard_facts' as hotdash,
+  n.nspname = any(current_schemas(false)) as in_path, has_table_privilege(c.oid, 'select') as readable
+from pg_class c join pg_namespace n on n.oid = c.relnamespace
+where c.relkind in ('r', 'p') and (n.nspname = any(current_schemas(false))
+  or (c.relname = 'dashboard_facts' and n.nspname not in ('pg_catalog', 'information_schema')));
 """
 _READ: Final = _ITSELF + _SESSIONS + _EXTENSIONS + _TABLES
 _CONTROL: Final = "select system_identifier::text as system from pg_control_system()"
