@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
@@ -166,6 +165,8 @@ def _ended_by(error: RedisError) -> Ended:
 
 
 def _broken(error: Exception, said: str) -> Ended:
+    import ssl  # here: costly to load
+
     cause = error.__cause__ or error.__context__
     if isinstance(cause, ssl.SSLCertVerificationError) or "certificate verify failed" in said.lower():
         return unclear(

@@ -5,7 +5,6 @@ A mail that cannot be sent fails nothing that people see: Chatwoot logs it. So a
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -99,7 +98,8 @@ def check(settings: Mapping[str, str], uses: frozenset[str], timeout: float) -> 
 
 
 def _try(mail: Mail, deadline: Deadline, notes: Notes) -> str:
-    import smtplib
+    import smtplib  # here: costly to load, like ssl
+    import ssl
 
     notes.note("host", mail.host)
     notes.note("port", mail.port)
@@ -160,6 +160,7 @@ def _log_in(server: SMTP, mail: Mail) -> None:
 
 def _ended_by(error: Exception, mail: Mail) -> Ended:
     import smtplib
+    import ssl
 
     if isinstance(error, smtplib.SMTPResponseException):
         return _answered(error.smtp_code, error.smtp_error)

@@ -36,7 +36,7 @@ def test_httpx_comes_without_its_command_line() -> None:
         "hotdash.plan",
         "hotdash.vault",
         "hotdash.chatwoot",
-        "hotdash.postgres",
+        "hotdash.preflight",
         "hotdash.fly.summary",
     ],
 )
