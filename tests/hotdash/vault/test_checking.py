@@ -169,7 +169,7 @@ def test_a_url_that_leads_to_anothers_database(good: Folder) -> None:
     good.write("occ/own.env", f"DATABASE_URL=postgres://hotdash:{VALUE}@other.example/hotdash\n".encode())
     assert found(good, needs) == []
     # The same database, written otherwise.
-    good.write("occ/own.env", f"DATABASE_URL='postgresql://user:other@DB.example/chatwoot'\n".encode())
+    good.write("occ/own.env", b"DATABASE_URL='postgresql://user:other@DB.example/chatwoot'\n")
     told = the_one(found(good, needs))
     assert (told.kind, told.level, told.file) == (Kind.WRONG_DATABASE, Level.PROBLEM, "occ/db.env")
     assert told.needed_by == ("DATABASE_URL",)

@@ -17,7 +17,9 @@ from hotdash.cli import main
 from hotdash.cli.vault import vault as group
 from hotdash.cli.vault_given import LARGEST, LONGEST_LINE
 from hotdash.vault import Reference, Vault, age
+from hotdash.vault.checking import Kind
 from hotdash.vault.folder import Folder
+from tests.docs import pages
 from tests.hotdash.vault.conftest import VALUE, Person
 from tests.world import CHECKOUT
 
@@ -510,3 +512,13 @@ def test_a_fingerprint_is_as_previews_have_it(project: Path) -> None:
         told = run("fingerprint", ref, "--stack", "tried", environ={"PATH": "/usr/bin:/bin"}).output
         assert told == f"occ/db.env#DATABASE_URL:password {fingerprint(VALUE, key)}\n"
     assert "config get hotdash:fingerprintKey --stack tried" in (project / "asked").read_text()
+
+
+# The page
+
+
+def test_the_page_names_every_command_and_every_kind() -> None:
+    page = pages.ROOT / "docs" / "vault.md"
+    assert [pages.bare(row[0]) for row in pages.table(page, "kinds")] == [kind.value for kind in Kind]
+    text = page.read_text(encoding="utf-8")
+    assert [name for name in group.commands if f"| `hotdash vault {name}" not in text] == []
