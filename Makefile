@@ -46,6 +46,7 @@ sandbox: setup ## Start a Fly on this machine, and say how to use `pulumi` again
 # Tests wait more than they compute, so there is one worker more than there are cores. A module stays with one worker,
 # because its tests share a sandbox.
 test: setup flyctl ## Run the tests, against real engines, databases and flyctl
+	@$(VENV)/python -m bootstrap.services --tests
 	@$(VENV)/pytest -n $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist loadscope
 
 check: setup ## Look for mistakes without running anything: ruff, mypy, import contracts

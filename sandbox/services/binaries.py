@@ -77,6 +77,21 @@ def redis_server() -> Path:
     )
 
 
+def pgbouncer() -> Path:
+    """The `pgbouncer` program, which tests put before Postgres.
+
+    Raises:
+        ServiceError: there is none on this machine; says what to install.
+    """
+    # Debian puts it where the PATH of ordinary users does not lead.
+    found = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin")
+    if found:
+        return Path(found)
+    raise ServiceError(
+        "no PgBouncer found on PATH. Run `make test`, or install it (apt install pgbouncer, brew install pgbouncer)."
+    )
+
+
 def reachable_by(account: Owner, folder: Path) -> Path:
     """`folder`, or a copy of its installation that `account` can execute.
 

@@ -38,15 +38,6 @@ client_tls_key_file = {key}
 """
 
 
-def program() -> Path:
-    """Where it is: Debian puts it where ordinary users' PATH does not lead."""
-    found = shutil.which(
-        "pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin:/opt/homebrew/bin"
-    )
-    assert found, "PgBouncer is missing: python -m bootstrap.services --tests"
-    return Path(found)
-
-
 @contextlib.contextmanager
 def pgbouncer(
     upstream: int,
@@ -102,7 +93,7 @@ def pgbouncer(
             options = {"user": account.uid, "group": account.gid, "extra_groups": []}
         file.chmod(0o600)
         process = subprocess.Popen(
-            [program(), "--quiet", settings],
+            [binaries.pgbouncer(), "--quiet", settings],
             cwd="/",
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
