@@ -6,6 +6,7 @@ Above the rest of the package, because it knows what a stack is.
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -292,7 +293,7 @@ class _Check:
                 yield Finding(Level.NOTE, Kind.LEFT_OVER, name, "", _LEFT_OVER, "delete it")
             if not stat.S_ISLNK(mode) and mode & _OTHERS and self._holds_plain(name, mode):
                 said = f"can be seen or changed by others than its owner (mode {stat.S_IMODE(mode):04o})"
-                yield self._problem(Kind.OPEN, name, said, f"`chmod -R go= {self.vault.shown}`")
+                yield self._problem(Kind.OPEN, name, said, f"`chmod -R go= {shlex.quote(self.vault.shown)}`")
         yield from self._identity_file()
 
     def _holds_plain(self, name: str, mode: int) -> bool:
@@ -325,7 +326,8 @@ class _Check:
             values = self.values.get(file)
             if values is not None and all(lack_of(value) for value in values.values()):
                 continue  # vault.example
-            mend = f"`git rm --cached {self.vault.shown}/{file}`, and change the value: docs/vault.md, After a leak"
+            untrack = shlex.join(["git", "rm", "--cached", f"{self.vault.shown}/{file}"])
+            mend = f"`{untrack}`, and change the value: docs/vault.md, After a leak"
             yield self._problem(Kind.TRACKED, file, "is tracked by git in plain", mend)
 
     def _problem(self, kind: Kind, file: str, said: str, mend: str) -> Finding:
