@@ -168,8 +168,12 @@ class Vault:
         return VaultError(
             "the vault file does not exist" if there else "there is no vault folder",
             where=f"{self.shown}/{file}" if there else f"{self.shown}/",
-            remedy="vault.example/ shows the vault's shape: copy it and put the values in, "
-            "or name another folder or file in the stack file",
+            remedy=(
+                "put the value in with `hotdash vault set`, or name another file in the stack file"
+                if there
+                else "begin one with `hotdash vault init`, or name another folder in the stack file"
+            )
+            + "; vault.example/ shows the vault's shape",
         )
 
     def _no_identity(self, file: str, *, twice: bool) -> VaultError:
