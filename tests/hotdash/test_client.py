@@ -85,6 +85,7 @@ READS: dict[str, tuple[Call, Any]] = {
     "secrets": (lambda fly: fly.secrets("a"), {"secrets": []}),
     "machines": (lambda fly: fly.machines("a"), []),
     "machine": (lambda fly: fly.machine("a", "m1"), MACHINE),
+    "token_scopes": (lambda fly: fly.token_scopes(), {"tokens": [{"org_slug": "hotdash", "apps": []}]}),
 }
 REPEATABLE: dict[str, tuple[Call, Any]] = {
     "write_secrets": (
