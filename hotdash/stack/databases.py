@@ -5,11 +5,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 from urllib.parse import quote
 
 from hotdash.dsn import Certainty, Dsn, Host, Pooling
 from hotdash.dsn.rules.anywhere import is_this_machine
+
+
+class Agreement(StrEnum):
+    """How a POSTGRES_* secret stands to the database URL; unknown where that is not declared or none."""
+
+    DERIVED = "derived"
+    EQUAL = "equal"
+    DIFFERS = "differs"
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import dataclasses
 from typing import Any, Final
 
 from hotdash.dsn import PARTS, Dsn, MalformedDsn
+from hotdash.stack.databases import Agreement
 from hotdash.stack.policy import exception_properties
 from hotdash.stack.refusals import DATABASE_VARIABLE
 from hotdash.stack.settings import GroupSettings, SecretSource, Settings
@@ -17,11 +18,6 @@ from hotdash.stack.values import Declaration, databases_in, value_of, values_of
 from hotdash.vault import Vault, fingerprint
 
 FORWARDED: Final = "x-forwarded-proto"
-DERIVED: Final = "derived"
-EQUAL: Final = "equal"
-DIFFERS: Final = "differs"
-UNKNOWN: Final = "unknown"
-"""How a POSTGRES_* secret stands to the database URL: the last where the URL cannot be read or is not declared."""
 
 
 def declared_properties(
@@ -61,6 +57,7 @@ def declared_properties(
         "processGroups": {group.declared.name: _group(group) for group in settings.groups},
         "readiness": {"path": settings.readiness.path, "status": settings.readiness.status},
         "urls": {"frontend": urls.frontend, "webhooks": list(urls.webhooks)},
+        "literals": dict(settings.literals),
         "fingerprintKey": "encrypted" if key_encrypted else "in clear",
         "policies": {name: dict(item) for name, item in settings.policies.items()},
         "exceptions": exception_properties(settings.exceptions),
@@ -91,7 +88,7 @@ def _group(settings: GroupSettings) -> dict[str, Any]:
 def _postgres_variables(settings: Settings, declaration: Declaration, vault: Vault) -> dict[str, str]:
     url = settings.secrets.get(DATABASE_VARIABLE)
     return {
-        name: _agreement(name, part, url, settings, declaration, vault)
+        name: str(_agreement(name, part, url, settings, declaration, vault))
         for part in PARTS
         if (name := f"POSTGRES_{part.upper()}") in settings.secrets
     }
@@ -104,14 +101,14 @@ def _agreement(
     settings: Settings,
     declaration: Declaration,
     vault: Vault,
-) -> str:
+) -> Agreement:
     if url is None:
-        return UNKNOWN
+        return Agreement.UNKNOWN
     if settings.secrets[name] == SecretSource(url.reference, part):
-        return DERIVED
+        return Agreement.DERIVED
     try:
         said = Dsn.parse(value_of(vault, DATABASE_VARIABLE, url)).part(part)
     except MalformedDsn:
-        return UNKNOWN
+        return Agreement.UNKNOWN
     same = declaration.fingerprints[name] == fingerprint(said, settings.fingerprint_key)
-    return EQUAL if same else DIFFERS
+    return Agreement.EQUAL if same else Agreement.DIFFERS

@@ -17,7 +17,7 @@ from hotdash.fly.wire import parse_duration
 from hotdash.plan import RolloutSettings
 from hotdash.stack.checking import problems
 from hotdash.stack.policy import PolicyException, plain_dates, policy_exceptions
-from hotdash.stack.refusals import DATABASE_VARIABLE, today
+from hotdash.stack.refusals import DATABASE_VARIABLE, literal_credentials, today
 from hotdash.vault import Reference
 
 DEFAULT_VAULT: Final = "vault"
@@ -102,7 +102,8 @@ class Settings:
     `placeholders`: the vault holds stand-ins, for previews alone; `forbidden_databases` maps a name for people to the
     reference of a database URL that Chatwoot must not use; `strict_preflight`: a secret that could not be tried from
     here is not set; `migration_database`: the secret whose URL migrations take; `policies` and `exceptions` are for the
-    policy pack, which alone knows its rules.
+    policy pack, which alone knows its rules;
+    `literals` are keys under which a credential seems to stand, excepted for now, with the reason.
     """
 
     app: AppSettings
@@ -122,6 +123,7 @@ class Settings:
     urls: UrlSettings
     policies: Mapping[str, Mapping[str, Any]]
     exceptions: tuple[PolicyException, ...]
+    literals: Mapping[str, str]
 
 
 def load(values: Mapping[str, Any], *, file: str, on: date | None = None) -> Settings:
@@ -178,6 +180,7 @@ def _typed(values: Mapping[str, Any]) -> Settings:
         urls=_urls(values.get("urls", {})),
         policies=values.get("policies", {}),
         exceptions=policy_exceptions(values.get("exceptions", ())),
+        literals={refusal.subject: refusal.found for refusal in literal_credentials(values)},
     )
 
 
