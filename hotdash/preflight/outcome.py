@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
-PROVED_CODE = "proved"
+PROVED_CODE: Final = "proved"
 """The code of every outcome that is neither refused nor unclear."""
 
 
@@ -18,6 +18,15 @@ class Verdict(StrEnum):
     PROVED = "proved"
     REFUSED = "refused"
     UNCLEAR = "could not tell from here"
+
+
+VERDICT_MEANS: Final[Mapping[Verdict, str]] = {
+    Verdict.PROVED: "it was used, and it works",
+    Verdict.REFUSED: "the server decided against it, and would decide so wherever it is asked from; or it opens what "
+    "Chatwoot must not have",
+    Verdict.UNCLEAR: "it depends on who asks (a route, a firewall, an allow-list, a name server, a time-out), or "
+    "passes by itself, or too little is known here to ask",
+}
 
 
 @dataclass(frozen=True)
