@@ -98,7 +98,7 @@ def token_scopes(body: Mapping[str, Any]) -> tuple[TokenScope, ...]:
             # Not documented: shown where it is there.
             str(item.get("expires_at") or item.get("expiry") or ""),
         )
-        for item in body.get("tokens") or ()
+        for item in body["tokens"] or ()
     )
 
 
