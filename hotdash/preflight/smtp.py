@@ -75,7 +75,8 @@ class Mail:
 
 def check(settings: Mapping[str, str], uses: frozenset[str], timeout: float) -> Check:
     """A check of SMTP_*. Without SMTP_ADDRESS Chatwoot would call a sendmail that its container has not."""
-    secrets = [settings.get("SMTP_PASSWORD", "")]
+    # The user too: some providers make it one half of a key.
+    secrets = [settings.get("SMTP_PASSWORD", ""), settings.get("SMTP_USERNAME", "")]
     host = settings.get("SMTP_ADDRESS", "").strip()
 
     def body(notes: Notes) -> str:
@@ -103,7 +104,6 @@ def _try(mail: Mail, deadline: Deadline, notes: Notes) -> str:
 
     notes.note("host", mail.host)
     notes.note("port", mail.port)
-    notes.note("role", mail.username)
     reach(mail.host, mail.port, deadline, notes)
     context = ssl.create_default_context()
     if not mail.verified:
@@ -130,7 +130,7 @@ def _try(mail: Mail, deadline: Deadline, notes: Notes) -> str:
                 notes.warn(
                     "the password crosses the network in clear: the server offered no STARTTLS, or it is off"
                 )
-            return f"logged in as {mail.username}"
+            return "logged in"
     except (smtplib.SMTPException, OSError) as error:
         raise _ended_by(error, mail) from None
 

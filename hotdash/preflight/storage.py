@@ -48,7 +48,13 @@ def check(settings: Mapping[str, str], uses: frozenset[str], timeout: float) -> 
     service = settings.get("ACTIVE_STORAGE_SERVICE", "").strip()
     amazon = service == "amazon" or (not service and bool(settings.get("S3_BUCKET_NAME", "").strip()))
     names = AMAZON if amazon else COMPATIBLE
-    secrets = [settings.get("AWS_SECRET_ACCESS_KEY", ""), settings.get("STORAGE_SECRET_ACCESS_KEY", "")]
+    hidden = (
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "STORAGE_ACCESS_KEY_ID",
+        "STORAGE_SECRET_ACCESS_KEY",
+    )
+    secrets = [settings.get(name, "").strip() for name in hidden]
 
     def body(notes: Notes) -> str:
         needed = [*names[:3], *([] if amazon else ["STORAGE_ENDPOINT"])]
@@ -101,7 +107,6 @@ def _ask(bucket: Bucket, deadline: Deadline, notes: Notes) -> str:
     notes.note("endpoint", f"{parts.scheme}://{parts.netloc}")
     notes.note("bucket", bucket.name)
     notes.note("region", bucket.region)
-    notes.note("role", bucket.key_id)
     reach(host, parts.port or (443 if parts.scheme == "https" else 80), deadline, notes)
     response = _send("HEAD", bucket.url, bucket, deadline)
     code = ""
@@ -110,7 +115,7 @@ def _ask(bucket: Bucket, deadline: Deadline, notes: Notes) -> str:
         told = _send("GET", f"{bucket.url}?list-type=2&max-keys=0", bucket, deadline)
         code = found.group(1) if (found := _CODE.search(told.text[:20_000])) else ""
     if 200 <= response.status_code < 300:
-        return f"bucket {bucket.name} answers {bucket.key_id}"
+        return f"the bucket {bucket.name} answers this key"
     raise _ended_by(response, code, bucket)
 
 

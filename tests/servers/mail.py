@@ -1,6 +1,7 @@
 """A mail server that takes one login, with or without TLS. What it was sent as mail is kept: it must stay empty."""
 
 import contextlib
+import logging
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -32,6 +33,8 @@ def mail_server(
         implicit: begins with TLS.
         login: whether it offers a login at all.
     """
+    # It calls what it does itself deprecated.
+    logging.getLogger("mail.log").setLevel(logging.ERROR)
     running = MailServer(free_port())
 
     class Handler:

@@ -6,6 +6,8 @@ from contextlib import AbstractContextManager
 import pytest
 
 from hotdash.errors import TokenMissing
+from hotdash.fly import wire
+from hotdash.fly.model import TokenScope
 from hotdash.fly.token import Token
 from hotdash.preflight import Outcome, Verdict, fly_check
 from tests.servers.silent import closed, silent
@@ -51,6 +53,24 @@ def test_an_app_that_is_not_there_is_refused_unless_it_is_to_be_made(sandbox: Wo
     found = tried(sandbox, app="no-such-app")
     assert (found.verdict, found.code) == (Verdict.REFUSED, "no-such-app"), found
     assert tried(sandbox, app="no-such-app", creates=True).verdict is Verdict.PROVED
+
+
+def test_what_fly_may_say_of_a_token_is_read() -> None:
+    assert wire.token_scopes({"tokens": None}) == ()
+    (scope,) = wire.token_scopes(
+        {
+            "tokens": [
+                {
+                    "org_slug": "hotdash",
+                    "apps": ["one", {"name": "two"}],
+                    "user": None,
+                    "restricted_to_machine": "3d8d9",
+                    "expires_at": "2027-01-01T00:00:00Z",
+                }
+            ]
+        }
+    )
+    assert scope == TokenScope("hotdash", ("one", "two"), "", "3d8d9", "2027-01-01T00:00:00Z")
 
 
 def test_no_token_is_no_crash() -> None:

@@ -17,6 +17,7 @@ RIGHT = {"SMTP_ADDRESS": "localhost", "SMTP_USERNAME": USERNAME, "SMTP_PASSWORD"
 def tried(port: int, **values: str) -> Outcome:
     found = outcome({**RIGHT, "SMTP_PORT": str(port), **values})
     assert PASSWORD not in str(found)
+    assert USERNAME not in str(found)
     return found
 
 

@@ -18,6 +18,7 @@ def tried(bucket: Storage, **instead: str) -> Outcome:
     values = {**bucket.settings, **instead}
     found = outcome(values)
     assert values["STORAGE_SECRET_ACCESS_KEY"] not in str(found)
+    assert values["STORAGE_ACCESS_KEY_ID"] not in str(found)
     return found
 
 
@@ -25,7 +26,7 @@ def test_the_right_pair_is_proved(bucket: Storage) -> None:
     found = tried(bucket)
     assert found.verdict is Verdict.PROVED, found
     assert found.subject == f"bucket {BUCKET}"
-    assert found.facts["role"] == bucket.key_id
+    assert found.facts["bucket"] == BUCKET
 
 
 @pytest.mark.parametrize(
