@@ -1,12 +1,14 @@
 """What a preview says of drift, under the resource that it concerns: kind, subject, since when, and what `up` will do.
 
 The engine's own table shows that a resource differs; these lines say how, one for each secret and machine. They are
-written while a preview runs and not again while `up` does what it announced.
+written while a preview runs and not again while `up` does what it announced. Whoever runs the preview for a program's
+sake is given the same as data: see `hotdash.gate.drift_file`.
 """
 
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,10 +20,23 @@ from pulumi.output import Unknown
 from components import process_group, readiness, secrets
 from components.connection import Connection
 from components.secret_properties import by_name, live_properties
-from hotdash.drift import Kind, shown_time, told
+from hotdash.drift import Drift, Kind, shown_time, told
 from hotdash.errors import NotFound
+from hotdash.gate import drift_file
 
-Words = Callable[[Mapping[str, Any], Mapping[str, Any]], str]
+
+@dataclass(frozen=True)
+class Said:
+    """What a preview says of one resource: what differs, and what is worth knowing besides."""
+
+    drift: tuple[Drift, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return "\n".join(filter(None, [told(self.drift), *self.notes]))
+
+
+Words = Callable[[Mapping[str, Any], Mapping[str, Any]], Said]
 """Old outputs and new inputs to what is to be said of them; nothing where that is nothing."""
 
 
@@ -50,11 +65,11 @@ def announcements(connection: Connection) -> Announcements:
             before_create=[_hook("secrets-adopted", adoption.secrets)],
         ),
         pulumi.ResourceHookBinding(
-            before_update=[_hook("group-drift", lambda olds, news: told(process_group.drift(olds, news)))],
+            before_update=[_hook("group-drift", lambda olds, news: Said(process_group.drift(olds, news)))],
             before_create=[_hook("group-adopted", adoption.group)],
         ),
         pulumi.ResourceHookBinding(
-            before_update=[_hook("readiness-drift", lambda olds, news: told(readiness.drift(olds, news)))],
+            before_update=[_hook("readiness-drift", lambda olds, news: Said(readiness.drift(olds, news)))],
             before_create=[_hook("readiness-adopted", adoption.readiness)],
         ),
     )
@@ -65,11 +80,13 @@ def _hook(name: str, words: Words) -> pulumi.ResourceHook:
         if not pulumi.runtime.is_dry_run():
             return
         try:
-            text = words(_plain(args.old_outputs), _plain(args.new_inputs))
+            said = words(_plain(args.old_outputs), _plain(args.new_inputs))
         except NotFound:
             return  # the app is made first, or refused there
-        if text:
+        if text := str(said):
             pulumi.log.info(text)
+            if file := os.environ.get(drift_file.VARIABLE):
+                drift_file.append(file, drift_file.Told(args.urn, said.drift, said.notes))
 
     return pulumi.ResourceHook(name, say, pulumi.ResourceHookOptions(on_dry_run=True))
 
@@ -83,8 +100,12 @@ def _plain(properties: Mapping[str, Any] | None) -> dict[str, Any]:
     }
 
 
-def _secrets(olds: Mapping[str, Any], news: Mapping[str, Any]) -> str:
-    return "\n".join(filter(None, [told(secrets.drift(olds, news)), secrets.databases_told(olds, news)]))
+def _secrets(olds: Mapping[str, Any], news: Mapping[str, Any]) -> Said:
+    return Said(secrets.drift(olds, news), _lines(secrets.databases_told(olds, news)))
+
+
+def _lines(text: str) -> tuple[str, ...]:
+    return tuple(text.splitlines())
 
 
 class _Adoption:
@@ -93,28 +114,29 @@ class _Adoption:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def app(self, _olds: Mapping[str, Any], news: Mapping[str, Any]) -> str:
+    def app(self, _olds: Mapping[str, Any], news: Mapping[str, Any]) -> Said:
         there = self._connection.snapshot(news["name"]).app()
-        return f"{there.name} is on Fly already: up takes it over as it is, and makes nothing that is there"
+        note = f"{there.name} is on Fly already: up takes it over as it is, and makes nothing that is there"
+        return Said(notes=(note,))
 
-    def secrets(self, _olds: Mapping[str, Any], news: Mapping[str, Any]) -> str:
+    def secrets(self, _olds: Mapping[str, Any], news: Mapping[str, Any]) -> Said:
         live = by_name(self._connection.snapshot(news["app"]).secrets())
         found = secrets.drift({"live": live_properties(live)}, news)
         # A value of which nothing is recorded is no drift yet: `up` sets it once more and compares the digests.
         unknown = [item.subject for item in found if item.kind is Kind.SECRET_CHANGED_IN_VAULT]
-        lines = [told(item for item in found if item.subject not in unknown)]
+        notes: list[str] = []
         if unknown:
-            lines.append(
+            notes.append(
                 f"{len(unknown)} secrets stand on Fly with values that Fly does not show: up sets each to the vault's "
                 "value; where Fly's digest stays the same nothing moves, where it changes the machines do"
             )
-            lines += [f"  {name} (set {shown_time(live[name].updated_at)})" for name in unknown]
-        lines.append(secrets.databases_told({}, news))
-        return "\n".join(filter(None, lines))
+            notes += [f"  {name} (set {shown_time(live[name].updated_at)})" for name in unknown]
+        notes += _lines(secrets.databases_told({}, news))
+        return Said(tuple(item for item in found if item.subject not in unknown), tuple(notes))
 
-    def readiness(self, _olds: Mapping[str, Any], news: Mapping[str, Any]) -> str:
-        return told(readiness.drift(readiness.look(news), news))
+    def readiness(self, _olds: Mapping[str, Any], news: Mapping[str, Any]) -> Said:
+        return Said(readiness.drift(readiness.look(news), news))
 
-    def group(self, _olds: Mapping[str, Any], news: Mapping[str, Any]) -> str:
+    def group(self, _olds: Mapping[str, Any], news: Mapping[str, Any]) -> Said:
         machines = self._connection.snapshot(news["app"]).machines()
-        return told(process_group.drift_of(news, {}, machines, {}, now=datetime.now(UTC)))
+        return Said(process_group.drift_of(news, {}, machines, {}, now=datetime.now(UTC)))

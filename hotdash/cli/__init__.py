@@ -15,6 +15,11 @@ LOADED_WHEN_CALLED: Final = {
         "dsn",
         "What a database URL is, and what Chatwoot makes of it.",
     ),
+    "gate": (
+        "hotdash.cli.gate",
+        "gate",
+        "One preview with the policy pack, as a verdict and in the forms that CI shows.",
+    ),
     "preflight": (
         "hotdash.cli.preflight",
         "preflight",

@@ -1,0 +1,109 @@
+"""For a terminal, and for the log of a CI job."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+from hotdash.drift import shown_time
+from hotdash.gate.formats import Links, rule_page
+from hotdash.gate.report import DriftFinding, PolicyFinding, Report, Step, counted, listed
+
+
+def render(report: Report, _links: Links) -> str:
+    parts = [
+        _errors(report),
+        _drift(report.drift),
+        _policy(report),
+        _unknown(report.unknown),
+        _plan(report),
+        _end(report),
+    ]
+    return "\n\n".join("\n".join(lines) for part in parts if (lines := list(part))) + "\n"
+
+
+def _errors(report: Report) -> Iterator[str]:
+    for problem in report.errors:
+        yield from _indented("could not run  ", str(problem))
+
+
+def _drift(found: Sequence[DriftFinding]) -> Iterator[str]:
+    if not found:
+        return
+    yield f"drift: {counted(len(found), 'difference')}"
+    # Grouped as they were told: a resource's differences stand together.
+    for subject, items in groupby(found, key=lambda item: item.subject):
+        of_subject = list(items)
+        yield f"  {subject}: up {' and '.join(dict.fromkeys(item.remedy for item in of_subject))}"
+        for item in of_subject:
+            yield f"    {item.kind:<23} {difference(item)}"
+
+
+def difference(item: DriftFinding) -> str:
+    """What differs, in a line."""
+    instead = f", not {item.wants}" if item.wants else ""
+    known = "; ".join(filter(None, [f"since {shown_time(item.since)}" if item.since else "", item.why]))
+    return f"{item.was}{instead}{f' ({known})' if known else ''}"
+
+
+def _policy(report: Report) -> Iterator[str]:
+    if report.policy:
+        yield (
+            f"policy: {len(report.mandatory)} mandatory, {len(report.advisory)} advisory, "
+            f"by {counted(len(report.rules), 'rule')} of {report.pack}"
+        )
+    for item in (*report.mandatory, *report.advisory):
+        yield from _finding(item, item.enforcement)
+
+
+def _unknown(found: Sequence[PolicyFinding]) -> Iterator[str]:
+    if found:
+        yield "could not be judged, which is no sign that all is well:"
+    for item in found:
+        yield from _finding(item, "unknown")
+
+
+def _finding(item: PolicyFinding, word: str) -> Iterator[str]:
+    severity = f" ({item.severity})" if item.severity else ""
+    yield f"  {word:<9} {item.rule}{severity}: {item.subject}"
+    where = f"{item.place} ({item.place.key})" if item.place.key else str(item.place)
+    labelled = {
+        "found": item.message,
+        "where": where,
+        "why": item.meaning,
+        "next": item.remedy,
+        "docs": rule_page(item.rule),
+    }
+    for label, said in labelled.items():
+        if said:
+            yield from _indented(f"    {label:<6} ", said)
+
+
+def _plan(report: Report) -> Iterator[str]:
+    if not report.plan:
+        return
+    same = report.resources.get("same", 0)
+    yield f"plan: {counted(len(report.plan), 'resource')} would change, {same} would not"
+    for step in report.plan:
+        yield f"  {step.op:<8} {step.type} {step.name}{_fields(step)}"
+        for note in step.notes:
+            yield f"           {note}"
+
+
+def _fields(step: Step) -> str:
+    return f": {listed(step.fields)}" if step.fields else ""
+
+
+def _end(report: Report) -> Iterator[str]:
+    judged = f"; {counted(len(report.rules), 'rule')} of {report.pack} judged" if report.rules else ""
+    yield f"gate of {report.file}: {report.verdict} (exit {report.exit_code})"
+    yield f"  {report.because}{judged}, in {report.seconds:.1f} s"
+
+
+def _indented(head: str, text: str) -> Iterator[str]:
+    """A text of perhaps several lines behind a head. No line of it stands at the margin, where a CI system may take it
+    for a command."""
+    first, *rest = text.splitlines() or [""]
+    yield f"{head}{first}"
+    for line in rest:
+        yield f"{' ' * len(head)}{line}"
