@@ -7,13 +7,13 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from hotdash.dsn import Dsn, Form, Host, MalformedDsn
+from hotdash.dsn import Dsn, Finding, Host, MalformedDsn, Severity, explain_dsn
 from hotdash.preflight import key_base, redis, smtp, storage
 from hotdash.preflight.demand import Demand
-from hotdash.preflight.outcome import Check
+from hotdash.preflight.outcome import Check, Verdict
 from hotdash.preflight.postgres.identity import Identities
 from hotdash.preflight.postgres.trying import Target, try_database
-from hotdash.preflight.trial import Notes, make_check, refused
+from hotdash.preflight.trial import Ended, Notes, make_check, refused
 
 DEFAULT_TIMEOUT: Final = 5.0
 """Seconds for one check."""
@@ -76,16 +76,17 @@ def _databases(
     urls = {name: text for name, text in settings.items() if name in MAIN or _URL.match(text)}
     main = next((name for name in MAIN if name in urls), "")
     dsns: dict[str, Dsn | None] = {}
-    problems: dict[str, str] = {}
+    problems: dict[str, MalformedDsn] = {}
+    unfit: dict[str, list[Finding]] = {}
     for name, text in urls.items():
         try:
             dsn = Dsn.parse(text)
-            if name in MAIN and dsn.form is not Form.URL:
-                raise MalformedDsn("Rails reads no keyword=value form")
-            dsns[name] = _filled(dsn, settings) if name in MAIN else dsn
         except MalformedDsn as error:
-            problems[name] = str(error)
+            problems[name] = error
             dsns[name] = None
+            continue
+        dsns[name] = _filled(dsn, settings) if name in MAIN else dsn
+        unfit[name] = _errors(dsn, dsns[name])
     if not main and BY_PARTS in settings:
         main = BY_PARTS
         dsns[main] = _filled(Dsn((Host("", None),), "", "", ""), settings)
@@ -116,26 +117,44 @@ def _databases(
             must_not_be=tuple(labels) if chatwoots else (),
             must_be=main if migrates and main and dsns[main] else "",
         )
-        checks.append(_database(target, uses, secrets, timeout))
+        checks.append(_database(target, unfit.get(name, []) if chatwoots else [], uses, secrets, timeout))
     # Chatwoot's own first, then what migrates it, then the others.
     order = {name: number for number, name in enumerate((main, *MAIN))}
     return sorted(checks, key=lambda check: (order.get(check.name, 9), check.name))
 
 
-def _database(target: Target, uses: set[str], secrets: Sequence[str], timeout: float) -> Check:
+def _errors(written: Dsn, read: Dsn | None) -> list[Finding]:
+    """What is so wrong with a URL that Chatwoot will not get along with it, wherever a login from here succeeds. What
+    it does not name, POSTGRES_* may; but for the port, which the container takes from the URL alone."""
+    errors = [*explain_dsn(written).findings, *(explain_dsn(read).findings if read else ())]
+    by_code = {error.code: error for error in errors if error.severity is Severity.ERROR}
+    named = {"no-database": read and read.database, "no-role": read and read.username}
+    return [error for code, error in by_code.items() if not named.get(code)]
+
+
+def _database(
+    target: Target, unfit: Sequence[Finding], uses: set[str], secrets: Sequence[str], timeout: float
+) -> Check:
     def body(notes: Notes) -> str:
-        return try_database(target, timeout, notes)
+        try:
+            said = try_database(target, timeout, notes)
+        except Ended as end:
+            if not unfit or end.verdict is Verdict.REFUSED:
+                raise
+        if unfit:
+            raise refused(
+                unfit[0].code,
+                "; ".join(error.text for error in unfit),
+                "; ".join(error.remedy for error in unfit),
+            )
+        return said
 
     return make_check(target.name, _subject(target.dsn), uses, body, secrets=secrets)
 
 
-def _malformed(name: str, problem: str, uses: set[str], url: str) -> Check:
+def _malformed(name: str, problem: MalformedDsn, uses: set[str], url: str) -> Check:
     def body(_: Notes) -> str:
-        raise refused(
-            "malformed",
-            f"it is no Postgres URL: {problem}",
-            "write postgres://USER:PASSWORD@HOST:PORT/DATABASE, special characters percent-encoded",
-        )
+        raise refused("malformed", f"it is no Postgres URL: {problem}", problem.remedy)
 
     return make_check(name, "a database URL", uses, body, secrets=[url])
 

@@ -88,7 +88,8 @@ def make_check(
             said=quoted(said, hidden),
             facts={key: quoted(value, hidden) for key, value in notes.facts.items()},
             warnings=tuple(quoted(text, hidden, limit=LONGEST * 2) for text in notes.warnings),
-            next=quoted(next_, hidden, limit=LONGEST * 2),
+            # Our own words: what looks like a credential in them is meant to be read.
+            next=without(next_, hidden),
             seconds=time.monotonic() - began,
         )
 
@@ -96,11 +97,15 @@ def make_check(
 
 
 def quoted(text: str, secrets: Iterable[str] = (), *, limit: int = LONGEST) -> str:
-    """One line of it, without the secrets."""
+    """One line of what somebody else said, without the secrets and whatever else looks like one."""
+    return shown(without(text, secrets), limit)
+
+
+def without(text: str, secrets: Iterable[str]) -> str:
     for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) >= _SHORTEST_SECRET:
             text = text.replace(secret, "…")
-    return shown(text, limit)
+    return text
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,7 @@ select current_database() as database, current_user as role, pg_backend_pid() as
   current_setting('superuser_reserved_connections')::int as for_superusers,
   coalesce(current_setting('reserved_connections', true), '0')::int as reserved,
   has_function_privilege('pg_control_system()', 'execute') as may_identify,
-  has_database_privilege(current_database(), 'create') as may_create,
-  (select version from pg_stat_ssl where pid = pg_backend_pid()) as tls
+  has_database_privilege(current_database(), 'create') as may_create
 from pg_database d, pg_roles r where d.datname = current_database() and r.rolname = current_user;
 """
 # Other roles' sessions show no backend_type to whoever is no superuser, but always their role and database: clients
@@ -61,7 +60,7 @@ _MIGRATIONS: Final = "select count(*)::int as number, max(version) as newest fro
 
 @dataclass(frozen=True)
 class Itself:
-    """The server and the login. `tls` is that of the connection which the server sees: a pooler's, behind a pooler."""
+    """The server and the login. Limits of -1 are none."""
 
     database: str
     role: str
@@ -79,7 +78,6 @@ class Itself:
     reserved: int
     may_identify: bool
     may_create: bool
-    tls: str | None
 
 
 @dataclass(frozen=True)

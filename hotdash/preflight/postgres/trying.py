@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from hotdash.dsn import DEFAULT_PORT, Classification, Dsn, Pooling, classify
 from hotdash.preflight.demand import Demand
@@ -14,6 +15,9 @@ from hotdash.preflight.postgres.login import Login, prepare
 from hotdash.preflight.postgres.pooling import Seen
 from hotdash.preflight.postgres.reading import Itself, Read, read_without_transaction, reading
 from hotdash.preflight.trial import Deadline, Ended, Notes, refused
+
+if TYPE_CHECKING:
+    from psycopg import Connection
 
 
 @dataclass(frozen=True)
@@ -75,30 +79,44 @@ def _log_in(login: Login, classified: Classification, notes: Notes) -> tuple[Rea
     with login.open() as first:
         notes.note("tls", "yes" if first.pgconn.ssl_in_use else "no")
         pid = pooling.process_of(first)
+        read: Read | None = None
         if pooling.needs_a_second_connection(first, pid, classified):
             try:
                 with login.open() as second, reading(second) as read:
-                    hit = pooling.shared(pid, read.itself.pid, pooling.process_of(first))
-                    # A busy pool hides it, so a miss is tried once more.
-                    if not hit and pooling.proxied(first, pid):
-                        second.execute("rollback")
-                        before = pooling.process_of(first)
-                        held = pooling.process_of(second, begin=True)
-                        hit = pooling.shared(before, held, pooling.process_of(first))
+                    hit = _is_shared(first, pid, second, read)
             except Ended as end:
-                if end.code != pooling.STATEMENT_POOLING:
+                read = None
+                statements_only = end.code == pooling.STATEMENT_POOLING
+                if end.code == "exhausted":
+                    notes.warn(
+                        f"the first connection was the last that there was: a second was refused ({end.said})"
+                    )
+                elif not statements_only:
                     raise
-                statements_only = True
-                read = read_without_transaction(first)
-        else:
+        if statements_only:
+            read = read_without_transaction(first)
+        elif read is None:
             with reading(first) as read:
                 pass
         seen = pooling.seen(first, pid, hit=hit, statements_only=statements_only, classified=classified)
     if seen.family != "Supavisor" and seen.pooling is not Pooling.DIRECT:
-        # Of another's first login nothing is left open by now.
+        # Both connections are closed by now.
         with suppress(Ended):
             seen = pooling.ask_pgbouncer(login, seen)
     return read, seen
+
+
+def _is_shared(first: Connection, pid: int, second: Connection, read: Read) -> bool:
+    """Whether one process serves both connections; `second` is in the transaction in which `read` was read."""
+    if pooling.shared(pid, read.itself.pid, pooling.process_of(first)):
+        return True
+    if not pooling.proxied(first, pid):
+        return False
+    # A busy pool hides it, so a miss is tried once more.
+    second.execute("rollback")
+    before = pooling.process_of(first)
+    held = pooling.process_of(second, begin=True)
+    return pooling.shared(before, held, pooling.process_of(first))
 
 
 def _compare_identities(target: Target, own: LiveIdentity, deadline: Deadline, notes: Notes) -> None:

@@ -224,6 +224,17 @@ def test_its_session_pool_is_known_by_its_marks_and_its_size_is_warned_of(server
     assert (unknown.verdict, unknown.code) == (Verdict.REFUSED, "unknown-tenant"), unknown
 
 
+def test_the_last_connection_of_a_pool_is_enough_to_prove_the_url(server: Server) -> None:
+    server.execute(
+        "CREATE ROLE single LOGIN CONNECTION LIMIT 1 PASSWORD 'single-pw'",
+        "GRANT ALL ON DATABASE chatwoot_production TO single",
+    )
+    with session_pooler(server.port, TENANT) as port:
+        found = database(server.url(role=f"single.{TENANT}", password="single-pw", port=port))
+    assert found.verdict is Verdict.PROVED, found
+    assert any("was the last that there was" in text for text in found.warnings)
+
+
 def test_one_database_behind_supavisor_is_the_same(server: Server) -> None:
     with session_pooler(server.port, TENANT) as port:
         found = database(

@@ -1,6 +1,8 @@
 """A database URL, tried on a real Postgres."""
 
+import re
 import secrets
+from collections.abc import Callable
 from typing import Any, LiteralString
 
 import psycopg
@@ -134,7 +136,7 @@ def test_a_server_without_tls_is_refused_where_the_url_asks_for_it(
 
 
 def test_ipv6_is_reached_and_told(server: Server) -> None:
-    found = database(server.url(host="[::1]"))
+    found = outcomes({"REPORTS_URL": server.url(host="[::1]")})["REPORTS_URL"]
     assert found.verdict is Verdict.PROVED, found
     assert found.subject == f"chatwoot@[::1]:{server.port}/chatwoot_production"
 
@@ -150,6 +152,22 @@ def test_the_first_host_that_answers_will_do(server: Server) -> None:
         url = server.url().replace(f"127.0.0.1:{server.port}", f"127.0.0.1:{port},127.0.0.1:{server.port}")
         found = database(url)
     assert found.facts["server"].startswith("Postgres ")
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (lambda url: url.replace("127.0.0.1", "[::1]"), "ipv6-literal"),
+        (lambda url: re.sub(r"@([^/]*)/", r"@\1,\1/", url), "several-hosts"),
+    ],
+)
+def test_what_opens_from_here_and_not_for_chatwoot_is_refused(
+    server: Server, change: Callable[[str], str], code: str
+) -> None:
+    found = database(change(server.url()))
+    assert (found.verdict, found.code) == (Verdict.REFUSED, code), found
+    assert found.facts["server"].startswith("Postgres ")  # it was tried all the same
+    assert found.next
 
 
 # Slots
@@ -297,9 +315,9 @@ def test_a_forbidden_database_that_does_not_answer_is_said_to_be_uncompared(serv
 
 def test_migrations_must_reach_the_database_that_chatwoot_uses(server: Server) -> None:
     server.make_database("elsewhere")
-    right = {"DATABASE_URL": server.url(), "DIRECT_DATABASE_URL": server.url(host="[::1]")}
+    right = {"DATABASE_URL": server.url(), "DIRECT_DATABASE_URL": server.url(host="localhost")}
     assert {o.verdict for o in outcomes(right).values()} == {Verdict.PROVED}
-    wrong = {**right, "DIRECT_DATABASE_URL": server.url(host="[::1]", database="elsewhere")}
+    wrong = {**right, "DIRECT_DATABASE_URL": server.url(host="localhost", database="elsewhere")}
     found = outcomes(wrong)
     assert found["DATABASE_URL"].verdict is Verdict.PROVED
     direct = found["DIRECT_DATABASE_URL"]

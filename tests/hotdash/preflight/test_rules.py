@@ -112,7 +112,6 @@ def itself(**instead: object) -> Itself:
         "reserved": 2,
         "may_identify": True,
         "may_create": True,
-        "tls": None,
     }
     return Itself(**{**values, **instead})  # type: ignore[arg-type]
 
@@ -261,14 +260,35 @@ def test_a_database_is_the_one_that_rails_makes_of_it(values: dict[str, str], su
         "s3cr3t-Value",
         "postgres://u:s3cr3t-Value%zz@h/d",
         "redis://:s3cr3t-Value@h",
-        # Rails reads no such thing, though libpq does.
-        "host=h password=s3cr3t-Value dbname=d",
     ],
 )
 def test_what_is_no_postgres_url_is_refused_unseen(text: str) -> None:
     found = outcome({"DATABASE_URL": text})
     assert (found.verdict, found.code) == (Verdict.REFUSED, "malformed"), found
+    assert found.next
     assert "s3cr3t-Value" not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("host=127.0.0.1 port=1 password=s3cr3t-Value dbname=d user=u", "keyword-form"),
+        ("postgres://u:s3cr3t-Value@127.0.0.1/d", "no-port"),
+        ("postgres://u:s3cr3t-Value@127.0.0.1:1/d?sslmode=required", "sslmode-unknown"),
+    ],
+)
+def test_what_chatwoot_cannot_read_is_refused_wherever_it_leads(text: str, code: str) -> None:
+    found = outcome({"DATABASE_URL": text})
+    assert (found.verdict, found.code) == (Verdict.REFUSED, code), found
+    assert "s3cr3t-Value" not in str(found)
+
+
+def test_what_the_url_lacks_the_variables_may_name() -> None:
+    """Rails takes the rest from POSTGRES_*; the container takes the port from the URL alone."""
+    found = outcome(
+        {"DATABASE_URL": "postgres://127.0.0.1:1", "POSTGRES_USERNAME": "u", "POSTGRES_DATABASE": "d"}
+    )
+    assert found.verdict is Verdict.UNCLEAR, found
 
 
 SUPABASE = "postgres://{user}:s3cr3t-Value@{host}/postgres"
