@@ -35,10 +35,10 @@ class SecretSource:
 
     @classmethod
     def parse(cls, text: str) -> SecretSource:
-        """The inverse of str(). Raises ValueError."""
+        """The inverse of str(). Raises ValueError, which does not repeat the text: it may be a value."""
         reference, _, part = text.partition(":")
         if part and part not in dsn.PARTS:
-            raise ValueError(f"{part!r} is no part of a database URL")
+            raise ValueError(f"what stands behind the colon is no part of a database URL: {', '.join(dsn.PARTS)}")
         return cls(Reference.parse(reference), part)
 
 
