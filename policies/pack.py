@@ -137,8 +137,8 @@ def _report_notes(
     for urn, reading, terms in _components(args.resources):
         judgement = judge(rules, reading, terms, clock())
         told = [*notes(judgement, terms, clock()), telling.waiting(judgement)]
-        for text in filter(None, told):
-            report(text, urn)
+        if lines := [text for text in told if text]:
+            report("\n".join(lines), urn)
 
 
 def _report_config(rule: Rule, given: Mapping[str, Any], report: ReportViolation, urn: str | None) -> None:

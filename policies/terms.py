@@ -99,7 +99,9 @@ def _config_problems(name: str, config: Any, rules: Mapping[str, Rule]) -> Itera
             # What stands there is not repeated: nobody knows what it is.
             wanted = setting.schema["description"]
             yield Problem(
-                f"{where}.{key}", f"rule {name}, setting {key}: must be {wanted}", f"write {wanted}"
+                f"{where}.{key}",
+                f"rule {name}, setting {key}: must be {wanted}",
+                "correct it, or take it out",
             )
 
 

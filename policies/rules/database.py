@@ -203,7 +203,10 @@ RULES: Final = (
         check=_own_database,
         settings={
             "required": Setting(
-                {"type": "boolean", "description": "true or false: a stack must name a forbidden database"},
+                {
+                    "type": "boolean",
+                    "description": "true or false (whether a forbidden database must be named)",
+                },
                 True,
             )
         },

@@ -138,7 +138,9 @@ RULES: Final = (
         needs=frozenset({"groups"}),
         check=_grace_for_boot,
         settings={
-            "seconds": Setting({"type": "number", "minimum": 0, "description": "seconds, 0 or more"}, 60),
+            "seconds": Setting(
+                {"type": "number", "minimum": 0, "description": "a number of seconds, 0 or more"}, 60
+            ),
         },
     ),
     Rule(

@@ -10,7 +10,7 @@ from policies.rules.facts import Facts
 from policies.rules.image import moves
 from policies.rules.rule import Config, Enforcement, Finding, Rule, Setting, Severity
 
-_MB: Final = {"type": "integer", "minimum": 256, "description": "MB, 256 or more"}
+_MB: Final = {"type": "integer", "minimum": 256, "description": "a number of MB, 256 or more"}
 
 
 def _memory_floor(facts: Facts, config: Config) -> Iterator[Finding]:
@@ -80,7 +80,7 @@ RULES: Final = (
                 {
                     "type": "object",
                     "additionalProperties": _MB,
-                    "description": "a mapping of groups to MB, 256 or more",
+                    "description": "a mapping from groups to MB, 256 or more",
                 },
                 {},
             ),

@@ -1,0 +1,1 @@
+"""The policy pack: each rule by cases, what surrounds the rules, and the whole through the real engine."""
