@@ -3,6 +3,7 @@
 import copy
 import json
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from components.connection import decoded
 from hotdash import dsn
 from hotdash.errors import SettingsError
 from hotdash.plan import RolloutSettings
-from hotdash.stack.settings import SecretSource, Settings, load
+from hotdash.stack.settings import SecretSource, Settings, UrlSettings, load
 from hotdash.vault import Reference
 from tests.world import CHECKOUT
 
@@ -204,7 +205,7 @@ json_values = st.recursive(
 )
 known_keys = [
     "app", "vault", "fly", "fingerprintKey", "secrets", "derivePostgresFrom", "undeclaredSecrets", "processGroups",
-    "readiness", "rollout",
+    "readiness", "rollout", "migrationDatabase", "urls", "policies", "exceptions",
 ]  # fmt: skip
 
 
@@ -366,6 +367,97 @@ def test_a_derived_variable_may_not_be_declared_too() -> None:
     values = good(derivePostgresFrom="DATABASE_URL")
     values["secrets"]["POSTGRES_HOST"] = "occ/host.env"
     assert "POSTGRES_HOST: is derived from DATABASE_URL already" in the_problem(values)
+
+
+# What is said to the policy pack
+
+
+EXCEPTION = {
+    "rule": "nobody-at-zero",
+    "subject": "worker",
+    "reason": "until the migration",
+    "until": "2026-12-31",
+}
+
+
+def test_what_is_said_to_the_policies() -> None:
+    settings = load(
+        good(
+            migrationDatabase="SMTP",
+            urls={"frontend": "https://a.example", "webhooks": ["https://b.example/hook?a=1"]},
+            policies={"memory-floor": {"floorMb": 1024, "reason": "it is enough"}},
+            exceptions=[EXCEPTION, {**EXCEPTION, "subject": "web"}],
+        ),
+        file="x",
+    )
+    assert settings.migration_database == "SMTP"
+    assert settings.urls == UrlSettings("https://a.example", ("https://b.example/hook?a=1",))
+    assert settings.policies == {"memory-floor": {"floorMb": 1024, "reason": "it is enough"}}
+    assert [(e.rule, e.subject, e.until) for e in settings.exceptions] == [
+        ("nobody-at-zero", "worker", date(2026, 12, 31)),
+        ("nobody-at-zero", "web", date(2026, 12, 31)),
+    ]
+    least = load(good(), file="x")
+    assert (least.migration_database, least.urls, least.exceptions) == ("DATABASE_URL", UrlSettings(), ())
+
+
+@pytest.mark.parametrize("until", [date(2026, 12, 31), "2026-12-31 00:00:00 +0000 UTC"])
+def test_a_day_without_quotes_is_one_too(until: object) -> None:
+    # As PyYAML and the engine give it.
+    [exception] = load(good(exceptions=[{**EXCEPTION, "until": until}]), file="x").exceptions
+    assert exception.until == date(2026, 12, 31)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (good(migrationDatabase="NONE"), "hotdash:migrationDatabase: NONE is not among hotdash:secrets"),
+        (good(urls={"frontend": "a.example"}), "hotdash:urls.frontend: must be a URL"),
+        (good(urls={"webhooks": ["https://u:p@h/"]}), "hotdash:urls.webhooks.0: must be a URL"),
+        (good(policies={"memory-floor": {"floorMb": 1}}), "hotdash:policies.memory-floor.reason: is missing"),
+        (
+            good(policies={"Memory": {"reason": "it is enough"}}),
+            "hotdash:policies.Memory: must be the id of a rule",
+        ),
+        (
+            good(exceptions=[{**EXCEPTION, "reason": "why"}]),
+            "hotdash:exceptions.0.reason: must be why, in a few words",
+        ),
+        (
+            good(exceptions=[{**EXCEPTION, "until": "2026-02-30"}]),
+            "hotdash:exceptions.0.until: there is no such day",
+        ),
+        (
+            good(exceptions=[{**EXCEPTION, "until": "soon"}]),
+            "hotdash:exceptions.0.until: must be the last day",
+        ),
+        (good(exceptions=[{**EXCEPTION, "when": 1}]), "hotdash:exceptions.0.when: unknown key"),
+        (good(exceptions=[{"rule": "a", "reason": "b" * 9}]), "hotdash:exceptions.0.until: is missing"),
+    ],
+)
+def test_what_is_said_wrongly_to_the_policies(values: dict[str, Any], said: str) -> None:
+    assert the_problem(values).startswith(said)
+
+
+def test_a_credential_in_the_stack_file_is_refused_with_its_key_and_without_it() -> None:
+    values = group(command=["sh", "-c", f"REDIS_URL=redis://:{VALUE}@h:6379 run"])
+    told = the_problem(values)
+    assert told.startswith(
+        "hotdash:processGroups.web.command.2: seems to be a credential: it holds a URL with"
+    )
+    assert "hotdash:secrets" in told
+    assert VALUE not in told
+
+
+def test_a_credential_that_is_excepted_is_let_pass_for_its_time() -> None:
+    values = group(check={"port": 3000, "path": "/api", "headers": {"Authorization": f"Bearer {VALUE}"}})
+    key = "processGroups.web.check.headers.Authorization"
+    values["exceptions"] = [{**EXCEPTION, "rule": "secrets-from-vault", "subject": key}]
+    settings = load(values, file="x", on=date(2026, 12, 31))
+    assert list(settings.literals) == [key]
+    assert VALUE not in str(settings.literals)
+    with pytest.raises(SettingsError, match="seems to be a credential"):
+        load(values, file="x", on=date(2027, 1, 1))
 
 
 # Sources and config values as text
