@@ -175,11 +175,12 @@ def test_the_terms_of_a_stack_file() -> None:
         "policies": {"migrations-direct": {"directHosts": ["h"], "reason": "known"}},
         "exceptions": [{"rule": "a", "reason": "b", "until": "2026-12-31 00:00:00 +0000 UTC"}],
     }
-    assert terms_of(values.get) == Terms(
+    assert terms_of(lambda key: values.get(key)) == Terms(
         "DIRECT_DATABASE_URL", ("h",), (PolicyException("a", "", "b", date(2026, 12, 31)),)
     )
-    assert terms_of({}.get) == Terms()
-    assert terms_of({"policies": {"migrations-direct": {"directHosts": "h"}}}.get).direct_hosts == ()
+    assert terms_of(lambda _: None) == Terms()
+    values["policies"]["migrations-direct"]["directHosts"] = "h"
+    assert terms_of(lambda key: values.get(key)).direct_hosts == ()
 
 
 def test_all_that_may_not_be_among_secrets() -> None:

@@ -39,7 +39,7 @@ SETTINGS: Mapping[str, Any] = {
     "secrets": dict.fromkeys(("DATABASE_URL", "DIRECT_DATABASE_URL", "POSTGRES_PORT", "FORCE_SSL"), "a.env"),
     "migrationDatabase": "DIRECT_DATABASE_URL",
     "forbiddenDatabases": {"HotDash": "h.env"},
-    "connections": {"webThreads": 3, "limit": 15},
+    "connections": {"webThreads": 3, "limit": 16},
     "processGroups": {
         "web": {
             "count": 2,
@@ -116,7 +116,7 @@ def test_what_is_declared_is_read_back(shown: dict[str, Any]) -> None:
     assert facts.databases["DATABASE_URL"].port == 5432
     assert set(facts.forbidden_databases) == {"HotDash"}
     assert facts.postgres_variables == {"POSTGRES_PORT": Agreement.EQUAL}
-    assert facts.connections == Connections(1, 3, 10, 15)
+    assert facts.connections == Connections(1, 3, 10, 16)
     assert facts.groups == (
         Group(
             "web", 2, "shared", 1, 2048, HealthCheck("/health", 90.0, False, "https"), "chatwoot/chatwoot:v4.11.0"

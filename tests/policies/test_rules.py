@@ -96,7 +96,7 @@ def test_a_rule_that_does_not_heed_its_settings_is_noticed(rule: Rule) -> None:
 
 def test_nothing_is_found_in_what_is_sound() -> None:
     judgement = judge(RULES, Reading(SOUND), Terms(), TODAY)
-    assert judgement.violations == judgement.unjudged == judgement.waiting == ()
+    assert (judgement.violations, judgement.unjudged, judgement.waiting) == ((), (), ())
 
 
 # What a rule says of itself
