@@ -34,7 +34,9 @@ def check(settings: Mapping[str, str], uses: frozenset[str], timeout: float) -> 
         parts = urlsplit(url.strip())
         host, port = parts.hostname or "", parts.port or DEFAULT_PORT
         database = parts.path.strip("/") or "0"
-        valid = parts.scheme in ("redis", "rediss") and bool(host) and database.isdigit()
+        # An @ behind the host means that a /, ? or # in the password was not percent-encoded.
+        whole = "@" in parts.netloc or "@" not in url
+        valid = parts.scheme in ("redis", "rediss") and bool(host) and database.isdigit() and whole
     except ValueError:
         valid = False
     secrets = [settings.get("REDIS_PASSWORD", ""), settings.get("REDIS_SENTINEL_PASSWORD", "")]

@@ -133,7 +133,14 @@ def test_what_is_warned_of(information: dict[str, object], count: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["s3cr3t-Value", "http://:s3cr3t-Value@h", "redis://:s3cr3t-Value@h:port", "redis://"]
+    "url",
+    [
+        "s3cr3t-Value",
+        "http://:s3cr3t-Value@h",
+        "redis://:s3cr3t-Value@h:port",
+        "redis://u:1?s3cr3t-Value@h",
+        "redis://",
+    ],
 )
 def test_what_is_no_redis_url_is_refused_unseen(url: str) -> None:
     found = outcome({"REDIS_URL": url})
