@@ -41,7 +41,9 @@ _DETAIL: Final = " " * 10
 @click.option("--json", "as_json", is_flag=True, help="The outcomes as JSON, for programs.")
 @click.option("--only", metavar="NAME", multiple=True, help="Only what tries this secret; may be repeated.")
 @click.option(
-    "--strict", is_flag=True, help=f"Exit {UNCLEAR_EXIT} where something could not be told from here."
+    "--strict",
+    is_flag=True,
+    help=f"Exit {UNCLEAR_EXIT} where something could not be told, as under hotdash:preflight: strict.",
 )
 @click.option("--verbose", is_flag=True, help="What was found besides: server, TLS, pooling, connections.")
 @click.option(
@@ -63,13 +65,14 @@ def preflight(
 ) -> None:
     """Try every credential of a stack from here, writing nothing.
 
-    Exit code 0: none was refused. 1: it could not be run. 2: at least one was refused. 3, with --strict: none was
-    refused, and something could not be told from here.
+    Exit code 0: none was refused. 1: it could not be run. 2: at least one was refused. 3, if strict: none was refused,
+    and something could not be told from here.
     """
     began = time.monotonic()
     root = project_root()
     name = chosen_stack(stack, root)
     settings = read_settings(name, root)
+    strict = strict or settings.strict_preflight
     vault = Vault(Path(folder) if folder else root / settings.vault, folder or settings.vault)
     plan = _plan(settings, vault, only, timeout)
     told = _Told(name, vault.shown, plan, strict, verbose)
@@ -154,7 +157,7 @@ def _values(
     """The secrets, and the URLs of forbidden databases. Raises VaultError: with everything that the vault lacks."""
     from hotdash.stack.values import value_of, values_of
 
-    others = {name: SecretSource(at) for name, at in getattr(settings, "forbidden_databases", {}).items()}
+    others = {name: SecretSource(at) for name, at in settings.forbidden_databases.items()}
     if not only:
         return values_of(settings.secrets, vault), values_of(others, vault)
     values: dict[str, str] = {}
@@ -280,5 +283,5 @@ def _summary(outcomes: Sequence[Outcome], seconds: float, *, strict: bool) -> st
     if count[Verdict.REFUSED]:
         end = "; `pulumi up` would not set what was refused"
     elif strict and count[Verdict.UNCLEAR]:
-        end = "; under --strict that is not enough"
+        end = "; that is not enough where preflight is strict"
     return f"{', '.join(parts)}, in {seconds:.1f} s{end}"

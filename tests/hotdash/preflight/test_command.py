@@ -119,9 +119,11 @@ def test_a_sound_stack_is_proved_but_for_what_cannot_be_had_there(stack: Stack) 
 def test_what_is_unclear_fails_under_strict_alone(stack: Stack) -> None:
     output = stack.run("--strict", "--only", "SMTP_PASSWORD", code=3)
     assert rows(output) == {"SMTP": "unclear"}
-    assert "under --strict" in output
+    assert "not enough where preflight is strict" in output
     stack.run("--only", "SMTP", code=0)
     stack.run("--strict", "--only", "REDIS_URL", "--only", "SECRET_KEY_BASE", code=0)
+    stack.config["hotdash:preflight"] = "strict"
+    stack.run("--only", "SMTP", code=3)
 
 
 def test_what_is_refused_says_why_where_and_what_next(stack: Stack) -> None:
