@@ -12,12 +12,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from docs import dsn_page, preflight_page, settings_page
+from docs import dsn_page, policies_page, preflight_page, settings_page
 from docs.tables import Undocumented
 
 DOCS: Final = Path(__file__).resolve().parent
 PAGES: Final[Mapping[str, Callable[[str], str]]] = {
     "dsn.md": dsn_page.page,
+    "policies.md": policies_page.page,
     "preflight.md": preflight_page.page,
     "settings.md": settings_page.page,
 }

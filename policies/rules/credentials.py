@@ -71,6 +71,8 @@ RULES: Final = (
         enforcement=Enforcement.MANDATORY,
         why="what stands there is in git, in previews and in the state, for everybody and for good",
         mend="put it into the vault, declare it under hotdash:secrets, and change it where it counts",
+        subjects="the key of the stack file, without `hotdash:`",
+        example="processGroups.web.command.2",
         needs=frozenset({"literals", "key_encrypted"}),
         check=_secrets_from_vault,
     ),
@@ -82,6 +84,8 @@ RULES: Final = (
         why="whoever may read the app's machines reads it, `fly machine status` shows it, and nothing here notices "
         "when it is wrong",
         mend="put it into the vault and declare it under hotdash:secrets",
+        subjects="the env entry, or the place (`init.cmd`)",
+        example="FCM_TOKEN",
         needs=frozenset({"machines"}),
         check=_no_secret_in_env,
     ),
@@ -93,6 +97,8 @@ RULES: Final = (
         why="the secret wins over the env entry (Fly's docs), so the entry says what does not count: whoever reads it "
         "mends the wrong value, and where the secret is unset the old entry comes back",
         mend="take the entry out of fly.toml",
+        subjects="the secret",
+        example="FRONTEND_URL",
         needs=frozenset({"machines", "secrets"}),
         check=_no_shadowed_secret,
     ),
@@ -104,6 +110,8 @@ RULES: Final = (
         why="what Chatwoot encrypted with them (two-factor secrets, webhook secrets) stays in its database, and "
         "without them nobody can read it again",
         mend="declare it again, with the value that it had",
+        subjects="the secret",
+        example="ACTIVE_RECORD_ENCRYPTION_PRIMARY_KEY",
         needs=frozenset({"held_secrets", "secrets"}),
         check=_encryption_keys_kept,
     ),

@@ -165,9 +165,18 @@ RULES: Final = (
         "fails with `max clients reached`. A transaction pooler loses the lock that a migration holds (Active Record's "
         "migrator; rails/rails#32622)",
         mend="declare the direct URL as a secret of its own, and name it under hotdash:migrationDatabase",
+        subjects="the secret that migrations take",
+        example="DATABASE_URL",
         needs=frozenset({"databases", "migration_database", "secrets"}),
         check=_migrations_direct,
-        settings={"directHosts": Setting(_HOSTS, [])},
+        settings={
+            "directHosts": Setting(
+                _HOSTS,
+                [],
+                "hosts that are Postgres itself, though no rule knows them (`hotdash dsn explain` tells what is known)",
+                ["18.213.155.45"],
+            )
+        },
     ),
     Rule(
         id="connection-budget",
@@ -177,6 +186,8 @@ RULES: Final = (
         why="every thread of web and Sidekiq takes a connection once it is busy; the one too many is refused with "
         "`max clients reached`, and it may be a migration's (Supavisor's source)",
         mend="open fewer, or have more",
+        subjects="`DATABASE_URL`",
+        example="DATABASE_URL",
         needs=frozenset({"databases", "migration_database", "connections", "groups"}),
         check=_connection_budget,
     ),
@@ -188,6 +199,8 @@ RULES: Final = (
         why="Chatwoot uses prepared statements: on another server connection they do not exist, and queries fail under "
         "load with `prepared statement … does not exist` (Supabase's docs, PgBouncer's docs)",
         mend="add prepared_statements=false to the URL in the vault",
+        subjects="`DATABASE_URL`",
+        example="DATABASE_URL",
         needs=frozenset({"databases"}),
         check=_transaction_prepared,
     ),
@@ -199,15 +212,16 @@ RULES: Final = (
         why="an outage began with HotDash's URL in the place of Chatwoot's; `db:chatwoot_prepare` on a database that "
         "is not Chatwoot's drops and makes tables there (Chatwoot's lib/tasks/db_enhancements.rake)",
         mend="put the URL of Chatwoot's own database into the vault",
+        subjects="the secret; `forbiddenDatabases` where none is named",
+        example="DATABASE_URL",
         needs=frozenset({"databases", "forbidden_databases", "migration_database"}),
         check=_own_database,
         settings={
             "required": Setting(
-                {
-                    "type": "boolean",
-                    "description": "true or false (whether a forbidden database must be named)",
-                },
+                {"type": "boolean", "description": "true or false"},
                 True,
+                "whether a stack must name a database that Chatwoot must not use",
+                False,
             )
         },
     ),
@@ -219,6 +233,8 @@ RULES: Final = (
         why="Rails takes the URL and fills what it lacks from POSTGRES_*, and Chatwoot's container waits for the host "
         "that they name: where they disagree, one process talks to one database and the next to another",
         mend="set hotdash:derivePostgresFrom: DATABASE_URL and take POSTGRES_* out of hotdash:secrets",
+        subjects="the POSTGRES_* secret",
+        example="POSTGRES_HOST",
         needs=frozenset({"postgres_variables", "secrets"}),
         check=_postgres_agrees,
     ),
@@ -230,8 +246,12 @@ RULES: Final = (
         why="without sslmode=require libpq talks in clear to a server that offers no TLS, or to whoever is between, "
         "password and customers' messages with it (libpq's docs, SSL support)",
         mend="add sslmode=require to the URL in the vault",
+        subjects="the secret",
+        example="DATABASE_URL",
         needs=frozenset({"databases"}),
         check=_tls_required,
-        settings={"withoutTls": Setting(_HOSTS, [])},
+        settings={
+            "withoutTls": Setting(_HOSTS, [], "hosts without TLS, in a network of our own", ["10.0.0.5"])
+        },
     ),
 )

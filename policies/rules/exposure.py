@@ -70,11 +70,16 @@ RULES: Final = (
         why="one `pulumi destroy` in the wrong stack would take machines and secrets with it, and Fly gives no secret "
         "back",
         mend="set hotdash:app.deleteOnDestroy: false, and `pulumi up` once: a destroy goes by the state",
+        subjects="the app",
+        example="hotdash-chatwoot",
         needs=frozenset({"stack", "app"}),
         check=_protected,
         settings={
             "stacks": Setting(
-                {**_NAMES, "description": "a list of stacks that are production"}, ["production", "prod"]
+                {**_NAMES, "description": "a list of stacks"},
+                ["production", "prod"],
+                "stacks that are production",
+                ["production", "eu"],
             )
         },
     ),
@@ -86,11 +91,16 @@ RULES: Final = (
         why="Chatwoot refuses webhooks to private addresses from v4.14.0 on, Fly's private network among them, and "
         "tells nobody but its log; links and logins over http are sent in clear",
         mend="use the public https:// address",
+        subjects="the key: `urls.frontend`, `urls.webhooks.0`",
+        example="urls.webhooks.0",
         needs=frozenset({"urls"}),
         check=_public_urls,
         settings={
             "privateHosts": Setting(
-                {**_NAMES, "description": "a list of hosts that may be private or http"}, []
+                {**_NAMES, "description": "a list of hosts"},
+                [],
+                "hosts that may be private, or asked by http",
+                ["hotdash-agent.flycast"],
             )
         },
     ),

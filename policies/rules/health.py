@@ -92,6 +92,8 @@ RULES: Final = (
         why="without one a rollout goes on as soon as the process runs, whether it answers or not, and Fly sends "
         "people to machines that answer 503",
         mend=f"declare check: {{port: 3000, path: {DEEP_PATH}, gracePeriod: 90s}}",
+        subjects="the group",
+        example="web",
         needs=frozenset({"groups"}),
         check=_web_has_check,
         settings={
@@ -102,6 +104,8 @@ RULES: Final = (
                     "description": "a list of groups that are web too",
                 },
                 [],
+                "groups that are web, though they are not called so and have no check",
+                ["api"],
             )
         },
     ),
@@ -114,6 +118,8 @@ RULES: Final = (
         "out of its routing",
         mend=f"use {DEEP_PATH}; or say pathIsServed: true where your image serves the path; or declare the version: a "
         "pinned image, or hotdash:policies.check-path-exists.version",
+        subjects="the group; `readiness`",
+        example="web",
         needs=frozenset({"groups", "readiness"}),
         check=_check_path_exists,
         settings={
@@ -124,6 +130,8 @@ RULES: Final = (
                     "description": "a version of Chatwoot, such as 4.11.0",
                 },
                 "",
+                "the Chatwoot that runs, where no group's image tells it",
+                "4.12.0",
             )
         },
     ),
@@ -135,11 +143,16 @@ RULES: Final = (
         why="Chatwoot loads everything before it listens, which takes a minute: a check that counts before that fails "
         "machines that are only slow",
         mend="set gracePeriod: 60s or more",
+        subjects="the group",
+        example="web",
         needs=frozenset({"groups"}),
         check=_grace_for_boot,
         settings={
             "seconds": Setting(
-                {"type": "number", "minimum": 0, "description": "a number of seconds, 0 or more"}, 60
+                {"type": "number", "minimum": 0, "description": "a number of seconds, 0 or more"},
+                60,
+                "the least gracePeriod, in seconds",
+                90,
             ),
         },
     ),
@@ -151,6 +164,8 @@ RULES: Final = (
         why="Fly's checks ask in clear, FORCE_SSL answers that with 301, and a check that is redirected fails "
         "(superfly/flyctl#2475)",
         mend="add headers: {X-Forwarded-Proto: https} to the check",
+        subjects="the group",
+        example="web",
         needs=frozenset({"groups", "secrets"}),
         check=_forwarded_proto,
     ),

@@ -72,10 +72,12 @@ RULES: Final = (
         why="Rails loads everything at boot and Sidekiq grows past 1 GB; at 512 MB the worker was killed for want of "
         "memory, and conversations stood still",
         mend="set memoryMb: 2048",
+        subjects="the group",
+        example="worker",
         needs=frozenset({"groups"}),
         check=_memory_floor,
         settings={
-            "floorMb": Setting(_MB, 2048),
+            "floorMb": Setting(_MB, 2048, "the least for each machine, in MB", 4096),
             "groups": Setting(
                 {
                     "type": "object",
@@ -83,6 +85,8 @@ RULES: Final = (
                     "description": "a mapping from groups to MB, 256 or more",
                 },
                 {},
+                "another least for single groups, in MB",
+                {"worker": 1024},
             ),
         },
     ),
@@ -93,6 +97,8 @@ RULES: Final = (
         enforcement=Enforcement.MANDATORY,
         why="Fly refuses others when a machine is made or updated, in the middle of a rollout (flyctl's checks)",
         mend="take a size that Fly has; docs/settings.md#sizes lists them",
+        subjects="the group",
+        example="web",
         needs=frozenset({"groups"}),
         check=_machine_size,
     ),
@@ -104,6 +110,8 @@ RULES: Final = (
         why="a worker that was scaled to 0 for a migration was forgotten: mail, webhooks and automations stand still "
         "while everything looks well. For a time that somebody answers for there are exceptions, with an end",
         mend="set count: 1 or more; or except it under hotdash:exceptions with a reason and a last day",
+        subjects="the group",
+        example="worker",
         needs=frozenset({"groups"}),
         check=_nobody_at_zero,
     ),
@@ -115,6 +123,8 @@ RULES: Final = (
         why="with one, every rollout and every host that fails is an outage. A second takes as many connections again: "
         "see connection-budget",
         mend="set count: 2, and see that the database has room for it",
+        subjects="the group",
+        example="web",
         needs=frozenset({"groups"}),
         check=_two_webs,
     ),
@@ -126,6 +136,8 @@ RULES: Final = (
         why="the next machine that is made would run another Chatwoot than the ones beside it, with another schema. "
         "Without a declared image `fly deploy` chooses, and nothing is said here",
         mend="name a release, such as chatwoot/chatwoot:v4.11.0, or a digest",
+        subjects="the group",
+        example="web",
         needs=frozenset({"groups"}),
         check=_image_pinned,
     ),

@@ -52,10 +52,18 @@ class Finding:
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting of a rule. `schema` is a JSON schema, whose description says in words what it must be."""
+    """One setting of a rule.
+
+    Args:
+        schema: a JSON schema, whose description says in words what it must be.
+        means: what it is for.
+        example: a value that is not the default.
+    """
 
     schema: Mapping[str, Any]
     default: Any
+    means: str
+    example: Any
 
 
 @dataclass(frozen=True)
@@ -67,6 +75,7 @@ class Rule:
         title: what holds where it is kept.
         why: what comes of it where it is not, in one sentence or two; with the source where it is not our own.
         mend: what to do in general.
+        subjects: what its findings are of, as an exception names it; `example` is one.
         needs: the facts it looks at, by the names of their fields.
         check: gives what it finds.
         settings: what a stack file may set under hotdash:policies.
@@ -78,6 +87,8 @@ class Rule:
     enforcement: Enforcement
     why: str
     mend: str
+    subjects: str
+    example: str
     needs: frozenset[str]
     check: Callable[[Facts, Config], Iterable[Finding]]
     settings: Mapping[str, Setting] = field(default_factory=dict)
