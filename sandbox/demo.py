@@ -98,6 +98,8 @@ _NEXT = """
 
   eval "$(.venv/bin/hotdash sandbox env)"   plain pulumi now means the sandbox (and fly, after `make flyctl`)
   hotdash sandbox break --list              other troubles: break one, then pulumi preview, pulumi up
+  hotdash preflight --stack sandbox         every credential, tried from here; nothing is written
+  hotdash gate --stack sandbox              what stands against merging: drift, and what policies refuse
   hotdash sandbox status                    machines, checks, secrets
   hotdash sandbox down                      stop it; its state stays in .sandbox
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import json
 import sys
@@ -112,9 +111,7 @@ def _plan(settings: Settings, vault: Vault, only: Sequence[str], timeout: float)
 
     values, forbidden = _values(settings, vault, only)
     find = functools.cache(lambda: find_token(vault, settings.token))
-    demand = dataclasses.replace(
-        demand_of(settings.groups, settings.connections), limit=settings.connections.limit
-    )
+    demand = demand_of(settings.groups, settings.connections)
     checks = [
         *checks_for(
             values,

@@ -22,4 +22,5 @@ def demand_of(groups: Iterable[GroupSettings], connections: ConnectionSettings) 
         processes=max(1, connections.web_processes),
         threads=connections.web_threads,
         concurrency=connections.worker_threads,
+        limit=connections.limit,
     )
