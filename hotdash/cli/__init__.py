@@ -18,7 +18,7 @@ LOADED_WHEN_CALLED: Final = {
     "gate": (
         "hotdash.cli.gate",
         "gate",
-        "One preview with the policy pack, as a verdict and in the forms that CI shows.",
+        "What stands against merging: drift, and what policies refuse.",
     ),
     "preflight": (
         "hotdash.cli.preflight",
