@@ -74,7 +74,8 @@ _KINDS: Final = (
     ("a private key", re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")),
 )
 _RUN: Final = re.compile(r"[A-Za-z0-9]{20,}|[A-Za-z0-9+/]{32,}")
-_DIGEST: Final = re.compile(r"\bsha(1|256|384|512)[:-][A-Za-z0-9+/=]+")
+_ID: Final = re.compile(r"\bsha(1|256|384|512)[:-][A-Za-z0-9+/=]+|\b0[0-9A-HJKMNP-TV-Z]{25}\b")
+"""A digest, or a ULID: Fly's image tags and versions are such."""
 _TURNS: Final = 4
 """Changes between small letters, capitals and digits in a run of 20. Names and paths have fewer. Random texts have
 more, but for 1 in some 5,000, and for 1 in 80 of those that have no capitals."""
@@ -116,7 +117,7 @@ def _is_reference(text: str) -> bool:
 
 
 def _is_random(text: str) -> bool:
-    return any(_turns(run) >= _TURNS for run in _RUN.findall(_DIGEST.sub(" ", text)))
+    return any(_turns(run) >= _TURNS for run in _RUN.findall(_ID.sub(" ", text)))
 
 
 def _turns(run: str) -> int:

@@ -58,7 +58,11 @@ def today() -> date:
 
 
 def pooled_migrations(
-    name: str, databases: Mapping[str, Database], direct_hosts: Collection[str] = ()
+    name: str,
+    databases: Mapping[str, Database],
+    direct_hosts: Collection[str] = (),
+    *,
+    unknown_too: bool = True,
 ) -> Iterator[Refusal]:
     """Migrations that do not go to Postgres itself. What is not known to be direct is not, unless somebody vouches for
     its host.
@@ -66,12 +70,13 @@ def pooled_migrations(
     Args:
         name: the secret whose URL migrations take; nothing is said where that is no database's.
         direct_hosts: hosts that are direct, though no rule knows them.
+        unknown_too: or only what is known to be a pooler.
     """
     database = databases.get(name)
     if database is None or database.is_direct:
         return
     if database.pooling in (Pooling.UNKNOWN, Pooling.DIRECT):
-        if database.host in direct_hosts:
+        if database.host in direct_hosts or not unknown_too:
             return
         found = f"migrations would go through {name}, and nothing tells whether that is Postgres itself: {database}"
         mend = (
@@ -170,22 +175,13 @@ class Terms:
     """What the stack file says to the refusals."""
 
     migration_database: str = DATABASE_VARIABLE
-    direct_hosts: tuple[str, ...] = ()
     exceptions: tuple[PolicyException, ...] = ()
 
 
 def terms_of(value: Callable[[str], Any]) -> Terms:
     """From settings that were checked already; `value` gives one by its key without `hotdash:`, or None."""
-    policies = value("policies") or {}
-    hosts = (policies.get(MIGRATIONS_DIRECT) or {}).get("directHosts") or ()
     listed = plain_dates({"exceptions": value("exceptions") or []})["exceptions"]
-    return Terms(
-        value("migrationDatabase") or DATABASE_VARIABLE,
-        tuple(str(host) for host in hosts)
-        if isinstance(hosts, Sequence) and not isinstance(hosts, str)
-        else (),
-        policy_exceptions(listed),
-    )
+    return Terms(value("migrationDatabase") or DATABASE_VARIABLE, policy_exceptions(listed))
 
 
 def of_secrets(
@@ -196,14 +192,15 @@ def of_secrets(
     now: Collection[str] = (),
     removes: bool = False,
 ) -> Iterator[Refusal]:
-    """All that may not be among a stack's secrets.
+    """All that may not be among a stack's secrets, whether the policy pack is asked or not. A host that nobody knows
+    passes here: it is the pack that wants somebody to vouch for it.
 
     Args:
         databases: as `hotdash.stack.values.databases_in` gives them.
         before, now, removes: see `dropped_keys`; without `before`, nothing was there.
     """
     known = {name: Database.of(properties) for name, properties in databases.items()}
-    yield from pooled_migrations(terms.migration_database, known, terms.direct_hosts)
+    yield from pooled_migrations(terms.migration_database, known, unknown_too=False)
     yield from prepared_through_pooler(known)
     yield from dropped_keys(before or {}, now, removes=removes)
 

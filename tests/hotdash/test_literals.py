@@ -39,6 +39,7 @@ def test_a_credential_is_known_by_its_name(name: str) -> None:
         ("PATH", "/usr/local/bundle/bin:/usr/local/sbin:/app/node_modules/.bin"),
         ("ID", "f47ac10b-58cc-4372-a567-0e02b2c3d479"),
         ("IMAGE", "chatwoot/chatwoot@sha256:" + "0a1b2c3d" * 8),
+        ("IMAGE", "registry.fly.io/hotdash-chatwoot:deployment-01HQ8N5W3Y6ZK9XJ4V7RB2TCMD"),
         ("STAMP", "2026-11-24T10:00:00.000Z"),
         ("BUCKET", "hotdash-chatwoot-uploads-production-2026"),
         ("command", "DATABASE_URL=$DIRECT_DATABASE_URL bundle exec rails db:chatwoot_prepare"),

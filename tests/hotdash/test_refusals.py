@@ -172,15 +172,12 @@ def test_an_exception_lets_its_own_pass_for_its_time() -> None:
 def test_the_terms_of_a_stack_file() -> None:
     values: dict[str, Any] = {
         "migrationDatabase": "DIRECT_DATABASE_URL",
-        "policies": {"migrations-direct": {"directHosts": ["h"], "reason": "known"}},
         "exceptions": [{"rule": "a", "reason": "b", "until": "2026-12-31 00:00:00 +0000 UTC"}],
     }
     assert terms_of(lambda key: values.get(key)) == Terms(
-        "DIRECT_DATABASE_URL", ("h",), (PolicyException("a", "", "b", date(2026, 12, 31)),)
+        "DIRECT_DATABASE_URL", (PolicyException("a", "", "b", date(2026, 12, 31)),)
     )
     assert terms_of(lambda _: None) == Terms()
-    values["policies"]["migrations-direct"]["directHosts"] = "h"
-    assert terms_of(lambda key: values.get(key)).direct_hosts == ()
 
 
 def test_all_that_may_not_be_among_secrets() -> None:
@@ -192,8 +189,13 @@ def test_all_that_may_not_be_among_secrets() -> None:
         "encryption-keys-kept",
     ]
     assert list(of_secrets(databases_in({"DATABASE_URL": DIRECT}), Terms())) == []
-    vouched = Terms(direct_hosts=("18.213.155.45",))
-    assert list(of_secrets(databases_in({"DATABASE_URL": UNKNOWN}), vouched)) == []
+    direct = {**databases_in({"DATABASE_URL": SESSION}), **databases_in({"DIRECT": DIRECT})}
+    assert list(of_secrets(direct, Terms("DIRECT"))) == []
+
+
+def test_a_host_that_nobody_knows_is_left_to_the_policies() -> None:
+    assert list(of_secrets(databases_in({"DATABASE_URL": UNKNOWN}), Terms())) == []
+    assert len(list(pooled_migrations("DATABASE_URL", known(DATABASE_URL=UNKNOWN)))) == 1
 
 
 def test_today_is_a_day() -> None:
