@@ -19,6 +19,7 @@ def violation(item: Violation, stack: str) -> str:
         means=rule.why,
         next=finding.mend or rule.mend,
         but=f"its exception ended on {item.expired.until} ({item.expired.reason})" if item.expired else "",
+        subject=finding.subject,  # as an exception would name it
         docs=rule.docs,
     )
 
@@ -72,4 +73,4 @@ def _in_file(where: str, stack: str) -> str:
 
 def _lines(found: str, **parts: str) -> str:
     labelled: Mapping[str, str] = parts
-    return "\n".join([found, *(f"  {label:<6} {text}" for label, text in labelled.items() if text)])
+    return "\n".join([found, *(f"  {label:<7} {text}" for label, text in labelled.items() if text)])

@@ -113,10 +113,11 @@ def test_a_message_says_what_where_why_and_what_next() -> None:
     [violation] = judge([RULE], Reading(AT_ZERO), Terms(), TODAY).violations
     assert telling.violation(violation, "production").splitlines() == [
         "worker is declared with no machine at all",
-        "  where  stacks/Pulumi.production.yaml, hotdash:processGroups.worker.count",
-        f"  means  {RULE.why}",
-        f"  next   {RULE.mend}",
-        "  docs   docs/policies.md#nobody-at-zero",
+        "  where   stacks/Pulumi.production.yaml, hotdash:processGroups.worker.count",
+        f"  means   {RULE.why}",
+        f"  next    {RULE.mend}",
+        "  subject worker",
+        "  docs    docs/policies.md#nobody-at-zero",
     ]
 
 
@@ -138,15 +139,15 @@ def test_the_place_of_machines_config_is_no_key_of_the_stack_file() -> None:
         Terms(),
         TODAY,
     ).violations
-    assert "where  the machines' config ([env] in fly.toml): REDIS_URL" in telling.violation(violation, "x")
+    assert "where   the machines' config ([env] in fly.toml): REDIS_URL" in telling.violation(violation, "x")
 
 
 def test_a_problem_names_pack_rule_and_key() -> None:
     problem = Problem("hotdash:policies.a.b", "rule a, setting b: must be true or false", "correct it")
     assert telling.problem(problem, "hotdash-chatwoot", "production").splitlines() == [
         "pack hotdash-chatwoot: rule a, setting b: must be true or false",
-        "  where  stacks/Pulumi.production.yaml, hotdash:policies.a.b",
-        "  means  it counts for nothing: the rule is as strict as without it",
-        "  next   correct it",
-        "  docs   docs/policies.md#settings-of-rules",
+        "  where   stacks/Pulumi.production.yaml, hotdash:policies.a.b",
+        "  means   it counts for nothing: the rule is as strict as without it",
+        "  next    correct it",
+        "  docs    docs/policies.md#settings-of-rules",
     ]

@@ -1,6 +1,8 @@
 """The rules as the engine is given them, through the SDK's own classes and proxies, without an engine."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any
@@ -119,7 +121,7 @@ def test_every_rule_is_a_policy_with_its_level_severity_and_docs() -> None:
 def test_what_is_found_is_reported(shown: dict[str, Any]) -> None:
     [(message, _)] = told_of_component("nobody-at-zero", worker_at_zero(shown))
     assert message.startswith(
-        "worker is declared with no machine at all\n  where  stacks/Pulumi.staging.yaml"
+        "worker is declared with no machine at all\n  where   stacks/Pulumi.staging.yaml"
     )
     assert told_of_component("nobody-at-zero", shown) == []
 
@@ -222,6 +224,23 @@ def test_notes_are_one_message(shown: dict[str, Any]) -> None:
     first, second = message.splitlines()
     assert first.startswith("let pass until 2026-12-24: worker is declared with no machine")
     assert second.startswith("nothing needs the exception from machine-size")
+
+
+def test_the_pack_brings_nothing_along_that_a_preview_would_wait_for() -> None:
+    heavy = (
+        "jsonschema",
+        "httpx",
+        "psycopg",
+        "rich",
+        "hotdash.preflight",
+        "hotdash.fly.client",
+        "components",
+    )
+    code = f"import sys, policies.pack; print([m for m in {heavy!r} if m in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=CHECKOUT
+    )
+    assert done.stdout.strip() == "[]"
 
 
 def test_the_pack_is_named_as_the_engine_wants_it() -> None:
