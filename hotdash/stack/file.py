@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from hotdash.errors import SettingsError
-from hotdash.stack.checking import NAMESPACE
-from hotdash.stack.settings import Settings, load
+
+if TYPE_CHECKING:
+    from hotdash.stack.settings import Settings
 
 PROJECT_FILE: Final = "Pulumi.yaml"
 STACK_VARIABLE: Final = "PULUMI_STACK"
@@ -63,6 +64,8 @@ def read_settings(stack: str, root: Path) -> Settings:
     """
     import yaml  # here: the providers' processes, which load this package, have no use for it
 
+    from hotdash.stack.settings import load  # here: who asks for a stack's name alone need not wait for it
+
     file = stack_file(stack)
     try:
         content = yaml.safe_load((root / file).read_text(encoding="utf-8"))
@@ -81,6 +84,8 @@ def read_settings(stack: str, root: Path) -> Settings:
 
 
 def _values(config: Mapping[Any, Any]) -> dict[str, Any]:
+    from hotdash.stack.checking import NAMESPACE
+
     prefix = f"{NAMESPACE}:"
     values = {
         str(key).removeprefix(prefix): _ENCRYPTED
