@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Final
 
-from hotdash.dsn import Pooling
+from hotdash.dsn import Pooling, classify
 from hotdash.errors import SettingsError
 from hotdash.literals import suspicion
 from hotdash.stack.databases import Database
@@ -85,9 +85,10 @@ def pooled_migrations(
         )
     else:
         found = f"migrations would go through a pooler ({database.pooling}): {name} leads to {database}"
+        direct = classify(database.dsn).direct_form
         mend = (
-            "declare the direct URL as a secret of its own (DIRECT_DATABASE_URL: "
-            "occ/chatwoot/direct_database_url.env), and name it under hotdash:migrationDatabase"
+            f"declare the direct URL{f' ({direct}, with the same password)' if direct else ''} as a secret of its own "
+            "(DIRECT_DATABASE_URL: occ/chatwoot/direct_database_url.env), and name it under hotdash:migrationDatabase"
         )
     yield Refusal(MIGRATIONS_DIRECT, name, found, "hotdash:migrationDatabase", mend)
 

@@ -38,7 +38,9 @@ class SecretSource:
         """The inverse of str(). Raises ValueError, which does not repeat the text: it may be a value."""
         reference, _, part = text.partition(":")
         if part and part not in dsn.PARTS:
-            raise ValueError(f"what stands behind the colon is no part of a database URL: {', '.join(dsn.PARTS)}")
+            raise ValueError(
+                f"what stands behind the colon is no part of a database URL: {', '.join(dsn.PARTS)}"
+            )
         return cls(Reference.parse(reference), part)
 
 

@@ -53,9 +53,12 @@ def _connection_budget(facts: Facts, _config: Config) -> Iterator[Finding]:
             DATABASE_VARIABLE,
             f"Chatwoot opens up to {demand.total} connections, and there are {limit} ({whose}): {demand}",
             "hotdash:connections",
-            "lower the counts or the threads (RAILS_MAX_THREADS, SIDEKIQ_CONCURRENCY) and declare them under "
-            "hotdash:connections, migrate through the direct URL (hotdash:migrationDatabase), or raise the pool size "
-            "and declare it as hotdash:connections.limit",
+            "migrate through the direct URL (hotdash:migrationDatabase); lower the counts or the threads "
+            "(RAILS_MAX_THREADS, SIDEKIQ_CONCURRENCY) and declare them under hotdash:connections; or raise the pool "
+            "size and declare it as hotdash:connections.limit"
+            if demand.migrations
+            else "lower the counts or the threads (RAILS_MAX_THREADS, SIDEKIQ_CONCURRENCY) and declare them under "
+            "hotdash:connections; or raise the pool size and declare it as hotdash:connections.limit",
         )
 
 

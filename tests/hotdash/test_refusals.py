@@ -50,6 +50,8 @@ def test_others_are_refused_without_their_password(url: str) -> None:
     )
     assert VALUE not in str(refusal)
     assert "hotdash:migrationDatabase" in refusal.mend
+    direct = "postgres://postgres:…@db.abcdefghijklmnopqrst.supabase.co:5432/postgres"
+    assert (direct in refusal.mend) == (url != UNKNOWN)  # where it can be known
 
 
 def test_a_host_is_vouched_for_where_nobody_knows_it_and_nowhere_else() -> None:
