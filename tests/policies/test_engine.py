@@ -9,7 +9,7 @@ import pytest
 
 from policies.rules import RULES
 from tests.engine.project import Project, made
-from tests.policies.cases import SESSION
+from tests.policies.cases.making import SESSION
 from tests.program.stack import DRIFT, Answer, Stack, own_vault, vault_values
 from tests.world import CHECKOUT
 

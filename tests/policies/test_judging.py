@@ -14,7 +14,7 @@ from policies.rules import BY_ID, RULES
 from policies.rules.facts import Facts
 from policies.rules.rule import Config, Finding
 from policies.terms import Problem, Terms
-from tests.policies.cases import SOUND, WEB, WORKER, groups, like
+from tests.policies.cases.making import SOUND, WEB, WORKER, groups, like
 
 TODAY = date(2026, 11, 24)
 AT_ZERO = groups(WEB, replace(WORKER, count=0))

@@ -31,7 +31,7 @@ from policies.reading import (
 from policies.rules import RULES
 from policies.rules.facts import SEEN, Connections, Facts, Group, HealthCheck, MachineSeen, Readiness, Urls
 from policies.terms import terms_of
-from tests.policies.cases import DIRECT, HOTDASH, REF, SESSION
+from tests.policies.cases.making import DIRECT, HOTDASH, REF, SESSION
 
 SETTINGS: Mapping[str, Any] = {
     "app": {"name": "hotdash-chatwoot", "organization": "hotdash"},

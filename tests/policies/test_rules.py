@@ -13,7 +13,8 @@ from policies.rules import BY_ID, RULES
 from policies.rules.facts import SEEN, Facts
 from policies.rules.rule import Finding, Rule
 from policies.terms import Terms
-from tests.policies.cases import CASES, SOUND, Case
+from tests.policies.cases import CASES
+from tests.policies.cases.making import SOUND, Case
 
 TODAY = date(2026, 11, 24)
 FAILING = [case for case in CASES if case.finds]

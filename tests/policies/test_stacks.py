@@ -17,7 +17,7 @@ from policies.reading import declared
 from policies.rules import RULES
 from policies.rules.rule import Enforcement
 from policies.terms import terms_of
-from tests.policies.cases import DIRECT, HOTDASH, LOOPBACK, SESSION, UNKNOWN_HOST
+from tests.policies.cases.making import DIRECT, HOTDASH, LOOPBACK, SESSION, UNKNOWN_HOST
 from tests.world import CHECKOUT
 
 TODAY = date(2026, 11, 24)

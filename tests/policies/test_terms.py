@@ -152,7 +152,7 @@ def test_any_setting_is_taken_or_told(rule: Any, config: dict[str, Any]) -> None
 
 
 def _facts() -> Any:
-    from tests.policies.cases import SOUND
+    from tests.policies.cases.making import SOUND
 
     return SOUND
 
