@@ -22,7 +22,7 @@ from components.connection import Connection
 from components.secret_properties import by_name, live_properties
 from hotdash.drift import Drift, Kind, shown_time, told
 from hotdash.errors import NotFound
-from hotdash.gate import drift_file
+from hotdash.gate import DRIFT_VARIABLE, drift_file
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def _hook(name: str, words: Words) -> pulumi.ResourceHook:
             return  # the app is made first, or refused there
         if text := str(said):
             pulumi.log.info(text)
-            if file := os.environ.get(drift_file.VARIABLE):
+            if file := os.environ.get(DRIFT_VARIABLE):
                 drift_file.append(file, drift_file.Told(args.urn, said.drift, said.notes))
 
     return pulumi.ResourceHook(name, say, pulumi.ResourceHookOptions(on_dry_run=True))

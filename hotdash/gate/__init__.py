@@ -10,3 +10,8 @@ formats/     the report as text, JSON, SARIF, JUnit, Markdown and GitHub's workf
 
 What is drift is decided in `hotdash.drift`, what is allowed in the policy pack; nothing here adds to either.
 """
+
+from typing import Final
+
+DRIFT_VARIABLE: Final = "HOTDASH_DRIFT_FILE"
+"""Names the file to which the program appends its drift, in its environment. Unset: nobody asks."""

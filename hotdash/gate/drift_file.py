@@ -12,13 +12,10 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from hotdash.drift import Drift, Kind
 from hotdash.fly.wire import parse_time
-
-VARIABLE: Final = "HOTDASH_DRIFT_FILE"
-"""Names the file, in the environment of the program. Unset: nobody asks."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +45,11 @@ def append(file: str, told: Told) -> None:
 
 
 def read(file: Path) -> tuple[Told, ...]:
-    """All lines, in their order. Raises ValueError: a line is none of ours."""
-    return tuple(_told(json.loads(line)) for line in file.read_text(encoding="utf-8").splitlines())
+    """All lines, in their order. Raises ValueError: a line is none of ours, or cut off."""
+    try:
+        return tuple(_told(json.loads(line)) for line in file.read_text(encoding="utf-8").split("\n") if line)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"no drift: {error!r}") from None
 
 
 def _plain(item: Drift) -> dict[str, Any]:

@@ -7,13 +7,13 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from hotdash.errors import SettingsError
-from hotdash.gate import drift_file
+from hotdash.gate import DRIFT_VARIABLE
 
 COMMAND: Final = "pulumi"
 LANGUAGE_HOST: Final = "pulumi-language-python"
@@ -65,8 +65,13 @@ class Output:
     stderr: str
 
 
-def run(preview: Preview, environ: Mapping[str, str] = os.environ) -> Output:
+def run(
+    preview: Preview, environ: Mapping[str, str] = os.environ, meanwhile: Callable[[], None] = lambda: None
+) -> Output:
     """Preview with the first engine that fits the project.
+
+    Args:
+        meanwhile: is called while the engine works.
 
     Raises:
         SettingsError: there is no engine, or it cannot be started.
@@ -79,7 +84,7 @@ def run(preview: Preview, environ: Mapping[str, str] = os.environ) -> Output:
             remedy="run `make engine`, or install Pulumi with its Python language host",
         )
     for engine in found:
-        output = _run(engine, preview.arguments, preview.root, _environment(preview, environ))
+        output = _run(engine, preview, _environment(preview, environ), meanwhile)
         # The engine itself knows which versions the project takes.
         if output.code == 0 or _DOES_NOT_FIT not in output.stderr:
             break
@@ -111,15 +116,17 @@ def _environment(preview: Preview, environ: Mapping[str, str]) -> dict[str, str]
         **environ,
         "PULUMI_SKIP_UPDATE_CHECK": "true",
         "PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true",
-        drift_file.VARIABLE: str(preview.drift),
+        DRIFT_VARIABLE: str(preview.drift),
     }
 
 
-def _run(engine: Path, arguments: Sequence[str], root: Path, environment: Mapping[str, str]) -> Output:
+def _run(
+    engine: Path, preview: Preview, environment: Mapping[str, str], meanwhile: Callable[[], None]
+) -> Output:
     try:
         process = subprocess.Popen(
-            [str(engine), *arguments],
-            cwd=root,
+            [str(engine), *preview.arguments],
+            cwd=preview.root,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -132,6 +139,7 @@ def _run(engine: Path, arguments: Sequence[str], root: Path, environment: Mappin
             f"the engine cannot be started: {error.strerror}", where=COMMAND, remedy="run `make engine`"
         ) from None
     try:
+        meanwhile()
         stdout, stderr = process.communicate()
     except BaseException:
         _end(process)

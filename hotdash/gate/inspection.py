@@ -6,24 +6,24 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from hotdash.errors import HotdashError, SettingsError
-from hotdash.gate import drift_file, engine
-from hotdash.gate.events import seen
-from hotdash.gate.judging import Ended, judge
-from hotdash.gate.places import StackFile
+from hotdash.gate import engine
 from hotdash.gate.report import Cause, Problem, Report
 from hotdash.stack.file import STACK_VARIABLE, chosen_stack, stack_file
+
+if TYPE_CHECKING:
+    from hotdash.gate.drift_file import Told
 
 DEFAULT_PACK: Final = "policies"
 EVERY_CAUSE: Final = frozenset(Cause)
 _PACK_FILE: Final = "PulumiPolicy.yaml"
 
-Run = Callable[[engine.Preview, Mapping[str, str]], engine.Output]
+Run = Callable[[engine.Preview, Mapping[str, str], Callable[[], None]], engine.Output]
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,8 @@ def inspect(request: Request, environ: Mapping[str, str] = os.environ, run: Run 
                 config_file=request.config_file and request.config_file.absolute(),
                 plan=request.plan and request.plan.absolute(),
             )
-            output = run(preview, environ)
-            told = drift_file.read(drift)
+            output = run(preview, environ, _load)
+            told, untold = _told(drift)
     except HotdashError as error:
         return Report(
             stack=named,
@@ -78,17 +78,45 @@ def inspect(request: Request, environ: Mapping[str, str] = os.environ, run: Run 
             errors=(Problem.of(error),),
             seconds=time.monotonic() - began,
         )
-    return judge(
+    from hotdash.gate.events import seen
+    from hotdash.gate.judging import Ended, judge
+    from hotdash.gate.places import StackFile
+
+    report = judge(
         stack=stack,
         pack=_shown(pack, request.root),
         fail_on=request.fail_on,
         seen=seen(output.stdout.splitlines()),
         told=told,
-        ended=Ended(output.code, output.stderr),
+        ended=Ended(output.code, output.stderr, request.root),
         file=StackFile(file, text),
         at=at,
         seconds=time.monotonic() - began,
     )
+    return replace(report, errors=(*report.errors, *untold))
+
+
+def _load() -> None:
+    """What judges and tells is loaded while the engine works: a gate takes little longer than its preview."""
+    import hotdash.gate.drift_file
+    import hotdash.gate.formats.text
+    import hotdash.gate.judging  # noqa: F401
+
+
+def _told(file: Path) -> tuple[tuple[Told, ...], tuple[Problem, ...]]:
+    """The drift that the program told; or why nobody knows it."""
+    from hotdash.gate import drift_file
+
+    try:
+        return drift_file.read(file), ()
+    except (OSError, ValueError):
+        problem = Problem(
+            "program",
+            "what the program told of drift cannot be read",
+            meaning="some of it may be missing, so nothing is proved",
+            remedy="run this again; `pulumi preview` shows the drift to people",
+        )
+        return (), (problem,)
 
 
 def _stack(request: Request, environ: Mapping[str, str]) -> str:

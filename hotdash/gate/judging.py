@@ -26,25 +26,32 @@ from hotdash.gate.report import (
     Rule,
     Step,
     listed,
+    rule_page,
 )
 from hotdash.said import shown
+from hotdash.stack.checking import NAMESPACE
 
-UNKNOWN_RULES: Final = frozenset({"policy-unknown"})
-"""Rules of the pack by which it says itself that something could not be judged."""
+SAYS_UNKNOWN: Final = "policy-unknown"
+"""So begins the name of a rule by which the pack itself says that something could not be judged."""
+_NAMED: Final = re.compile(rf"\b{NAMESPACE}:[A-Za-z]+(?:\.[A-Za-z0-9_-]+|\[\d+\])*")
+_NAMING: Final = frozenset({"processGroups", "secrets", "forbiddenDatabases", "policies"})
+"""Keys of the stack file that hold things by name."""
 _SAYS_NOTHING: Final = re.compile(r"\A(error: )?(preview failed|update failed)\.?\Z")
-_LABELLED: Final = re.compile(r"^ *(where|means|why|next|docs|code) {1,}(.*)$")
+_LABELLED: Final = re.compile(r"^ *(subject|where|means|why|but|next|docs|code) +(.*)$")
 _CODED: Final = re.compile(r"\A([a-z][a-z-]+): (?=\S)")
-_LAST_FILE: Final = re.compile(r'File "([^"]+)", line (\d+)')
+_INSTALLED: Final = "site-packages"
+_FILE: Final = re.compile(r'File "([^"]+)", line (\d+)')
 _LONGEST: Final = 1000
 """Characters of what an engine said in one error; it may repeat a program's whole output."""
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How the engine's process ended: exit code, and what it wrote to stderr."""
+    """How the engine's process ended: exit code, what it wrote to stderr, and the folder that it ran in."""
 
     code: int
     stderr: str
+    folder: PurePath
 
 
 def judge(
@@ -68,8 +75,8 @@ def judge(
     unjudged = [_cannot_be_judged(violation) for violation in violations]
     if not problems:
         problems = tuple(_nothing_judged(seen, pack))
-    if not problems and not findings and ended.code:
-        problems = (_unexplained(ended),)
+    if not problems and ended.code and all(item.advisory for item in findings):
+        problems = (_unexplained(ended),)  # what is mandatory is what the engine fails for, and nothing else
     return Report(
         stack=stack,
         file=file.name,
@@ -165,7 +172,7 @@ def short_type(type_: str) -> str:
 
 
 def _cannot_be_judged(violation: Violation) -> bool:
-    return CANNOT_RUN in violation.message or violation.rule in UNKNOWN_RULES
+    return CANNOT_RUN in violation.message or violation.rule.startswith(SAYS_UNKNOWN)
 
 
 def _finding(violation: Violation, file: StackFile) -> PolicyFinding:
@@ -175,23 +182,30 @@ def _finding(violation: Violation, file: StackFile) -> PolicyFinding:
     else:
         title, _, text = violation.message.partition("\n")
     message, labels = _labels(text.strip() or title)
-    place = file.named_in(labels.get("where", "")) or file.named_in(text) or file.of_resource(type_, name)
-    subject, colon, rest = message.partition(": ")
-    if not colon or "\n" in subject or len(subject) > 60:
-        subject, rest = name, message
+    if but := labels.get("but"):
+        message = f"{message}; {but}"
+    key = _NAMED.search(labels.get("where", ""))
+    place = file.of_key(key[0]) if key else file.of_resource(type_, name)
     return PolicyFinding(
         rule=violation.rule,
         title=title,
         # What is neither off nor advice is not to be passed, whatever it is called.
         enforcement=violation.enforcement or "mandatory",
         severity=violation.severity,
-        subject=subject,
-        message=rest,
+        subject=labels.get("subject") or (_subject(key[0]) if key else name),
+        message=message,
         meaning=labels.get("means") or labels.get("why", ""),
         remedy=labels.get("next", ""),
+        docs=labels.get("docs") or rule_page(violation.rule),
         resource=violation.urn,
         place=place,
     )
+
+
+def _subject(key: str) -> str:
+    """What a key is about: the group of `hotdash:processGroups.web.memoryMb`, the secret of `hotdash:secrets.NAME`."""
+    first, *rest = key.removeprefix(f"{NAMESPACE}:").split(".")
+    return rest[0] if rest and first in _NAMING else ".".join((first, *rest))
 
 
 def _labels(text: str) -> tuple[str, dict[str, str]]:
@@ -237,10 +251,10 @@ def _problems(seen: Seen, ended: Ended) -> Iterator[Problem]:
         text = said.message.strip().removeprefix("Preview failed: ").strip()
         if _SAYS_NOTHING.match(text):
             continue
-        problem = _problem(text, said.urn)
+        problem = _problem(text, said.urn, ended.folder)
         found.setdefault((problem.code, problem.summary), problem)
     for text in _stderr_errors(ended.stderr):
-        if further := _engine_problem(text, output, bool(found)):
+        if further := _engine_problem(text, output, bool(found), ended.folder):
             found.setdefault((further.code, further.summary), further)
     yield from found.values()
     if not found and (not seen.events or not seen.result):
@@ -261,10 +275,10 @@ def _stderr_errors(stderr: str) -> Iterator[str]:
         yield "\n".join(text)
 
 
-def _problem(text: str, urn: str) -> Problem:
+def _problem(text: str, urn: str, folder: PurePath) -> Problem:
     """An error of the program, a provider or a rule."""
     if "Traceback (most recent call last)" in text:
-        return _crash(text, "program", "the program failed")
+        return _crash(text, "program", "the program failed", folder)
     if text.startswith("failed to run policy: "):
         said = text.removeprefix("failed to run policy: ").removeprefix("Exception calling application: ")
         return Problem(
@@ -288,14 +302,14 @@ def _problem(text: str, urn: str) -> Problem:
     )
 
 
-def _engine_problem(text: str, output: Sequence[str], explained: bool) -> Problem | None:
+def _engine_problem(text: str, output: Sequence[str], explained: bool, folder: PurePath) -> Problem | None:
     """An error of the engine itself, before or beside the program."""
     if _SAYS_NOTHING.match(text.strip()):
         return None
     if text.startswith("validating policy config") and explained:
         return None  # what is wrong with it was said already
     if "policy pack" in text or "Pulumi policy project" in text:
-        why = _crash("".join(output), "policy-pack", "it failed") if output else None
+        why = _crash("".join(output), "policy-pack", "it failed", folder) if output else None
         return Problem(
             "policy-pack",
             "the policy pack did not load",
@@ -325,11 +339,13 @@ _REMEDIES: Final[Mapping[str, str]] = {
 """Words of an engine's error to what mends it; the engine's own texts, 3.259."""
 
 
-def _crash(text: str, code: str, what: str) -> Problem:
+def _crash(text: str, code: str, what: str, folder: PurePath) -> Problem:
     """A traceback as one line: what was raised, and where. Its texts may repeat values: credentials are blotted out."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    files = _LAST_FILE.findall(text)
-    where = f"{_below_root(files[-1][0])}, line {files[-1][1]}" if files else ""
+    files = _FILE.findall(text)
+    ours = [item for item in files if PurePath(item[0]).is_relative_to(folder) and _INSTALLED not in item[0]]
+    path, line = [("", ""), *files, *ours][-1]
+    where = f"{_shown(path, folder)}, line {line}" if path else ""
     return Problem(
         code,
         f"{what}: {shown(lines[-1] if lines else 'it said nothing', _LONGEST)}",
@@ -339,9 +355,10 @@ def _crash(text: str, code: str, what: str) -> Problem:
     )
 
 
-def _below_root(path: str) -> str:
-    """The last parts of a path: a report is read on other machines."""
-    return "/".join(PurePath(path).parts[-2:])
+def _shown(path: str, folder: PurePath) -> str:
+    """From the project's folder, else the last parts alone: a report is read on other machines."""
+    found = PurePath(path)
+    return str(found.relative_to(folder)) if found.is_relative_to(folder) else "/".join(found.parts[-2:])
 
 
 def _unexplained(ended: Ended, strays: Iterable[str] = ()) -> Problem:

@@ -14,7 +14,6 @@ from hotdash.stack.checking import NAMESPACE
 Path = tuple[str, ...]
 """Of a key below `config:`, such as ("hotdash:processGroups", "web", "memoryMb")."""
 
-_NAMED: Final = re.compile(rf"\b{NAMESPACE}:[A-Za-z]+(?:\.[A-Za-z0-9_-]+|\[\d+\])*")
 _PARTS: Final = re.compile(r"[^.\[\]]+")
 _OF_GROUP: Final = {
     Kind.MACHINE_MEMORY: ("memoryMb",),
@@ -64,12 +63,9 @@ class StackFile:
     def declares(self, path: Sequence[str]) -> bool:
         return self.place(path).key == ".".join(path)
 
-    def named_in(self, text: str) -> Place | None:
-        """The place of the first key of ours that a text names; None where it names none that is in the file."""
-        for match in _NAMED.finditer(text):
-            if (place := self.place(_PARTS.findall(match[0]))).key:
-                return place
-        return None
+    def of_key(self, key: str) -> Place:
+        """A key as messages name it: `hotdash:exceptions[0].until`."""
+        return self.place(_PARTS.findall(key))
 
     def of_secret(self, name: str) -> Place:
         path = (f"{NAMESPACE}:secrets", name)

@@ -16,6 +16,9 @@ SCHEMA_VERSION: Final = 1
 CHANGED: Final = "changed"
 """The kind of a drift that the engine alone tells: the resource changes, and nothing says in what way."""
 ADVISORY: Final = "advisory"
+POLICIES_PAGE: Final = "docs/policies.md"
+OF_THE_PACK: Final = "policy-"
+"""So begin the names by which the pack speaks of itself; they are explained on its page, and not under a heading."""
 SHOWN: Final = 6
 """Changed inputs of one resource that are named to people; a whole component may change."""
 
@@ -88,6 +91,7 @@ class PolicyFinding:
         message: what was found.
         meaning: why it matters; may be empty.
         remedy: how it is mended; may be empty.
+        docs: the page that explains it.
     """
 
     rule: str
@@ -98,12 +102,18 @@ class PolicyFinding:
     message: str
     meaning: str
     remedy: str
+    docs: str
     resource: str
     place: Place
 
     @property
     def advisory(self) -> bool:
         return self.enforcement == ADVISORY
+
+    @property
+    def note(self) -> bool:
+        """It is worth a word, and no more."""
+        return self.advisory and self.severity == "low"
 
 
 @dataclass(frozen=True)
@@ -244,3 +254,8 @@ def listed(names: Sequence[str]) -> str:
 
 def counted(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def rule_page(rule: str) -> str:
+    """Where a rule is explained."""
+    return POLICIES_PAGE if rule.startswith(OF_THE_PACK) else f"{POLICIES_PAGE}#{rule}"

@@ -48,11 +48,6 @@ class Format:
     render: Render
 
 
-def rule_page(rule: str) -> str:
-    """Where a rule is explained."""
-    return f"docs/policies.md#{rule}"
-
-
 DRIFT_PAGE: Final = "docs/architecture.md#drift"
 
 

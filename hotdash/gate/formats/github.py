@@ -30,7 +30,7 @@ def _commands(report: Report) -> Iterator[str]:
         level = "error" if Cause.DRIFT in report.fail_on else "notice"
         yield command(level, f"drift: {drift.kind}", said, drift.place)
     for finding in report.advisory:
-        yield command("warning", finding.rule, _said(finding), finding.place)
+        yield command("notice" if finding.note else "warning", finding.rule, _said(finding), finding.place)
 
 
 def _finding(item: PolicyFinding, counts: bool) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 from xml.etree import ElementTree
 
-from hotdash.gate.formats import Links, rule_page
+from hotdash.gate.formats import Links
 from hotdash.gate.formats.text import difference
 from hotdash.gate.report import Cause, PolicyFinding, Report, counted
 
@@ -82,7 +82,7 @@ def _rule(name: str, report: Report) -> _Case:
     ):
         if not found:
             continue
-        text = "\n\n".join(filter(None, [_listed(found), aside, f"See {rule_page(name)}."]))
+        text = "\n\n".join(filter(None, [_listed(found), aside, f"See {found[0].docs}."]))
         first, *more = found
         said = f"{first.subject}: {first.message}" + (f" (and {len(more)} more)" if more else "")
         outcome = "failure" if cause in report.fail_on else "skipped"

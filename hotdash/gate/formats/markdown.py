@@ -9,9 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, TypeVar
+from urllib.parse import quote
 
 from hotdash.drift import shown_time
-from hotdash.gate.formats import Links, rule_page
+from hotdash.gate.formats import Links
+from hotdash.gate.formats.fitting import line, lines
 from hotdash.gate.report import DriftFinding, Place, PolicyFinding, Problem, Report, Step, counted, listed
 
 MOST: Final = 60_000
@@ -46,7 +48,8 @@ def render(report: Report, links: Links) -> str:
 def _short(text: str) -> str:
     """The text as far as it may reach, with every fold closed."""
     cut = text[:MOST].rpartition("\n")[0]
-    folds = cut.count("<details>") - cut.count("</details>")
+    rows = cut.split("\n")
+    folds = sum(item.startswith("<details>") for item in rows) - rows.count("</details>")
     return f"{cut}\n{'</details>' * folds}\n\nCut here: the report's other forms have the rest.\n"
 
 
@@ -61,8 +64,8 @@ def sentence(text: str) -> str:
 
 def _problem(problem: Problem) -> str:
     # Indented, so that no line of it is markup.
-    lines = "\n".join(f"    {line}" for line in str(problem).splitlines())
-    return f"**Could not run**\n\n{lines}"
+    quoted = "\n".join(f"    {item}" for item in lines(str(problem)))
+    return f"**Could not run**\n\n{quoted}"
 
 
 def _tables(report: Report, links: Links) -> Iterator[str]:
@@ -92,8 +95,7 @@ def _tables(report: Report, links: Links) -> Iterator[str]:
 
 
 def _finding_row(item: PolicyFinding, links: Links) -> Sequence[str]:
-    page = rule_page(item.rule)
-    rule = f"[{code(item.rule)}]({links.to(page)})" if links.base else code(item.rule)
+    rule = f"[{code(item.rule)}]({links.to(item.docs)})" if links.base else code(item.rule)
     severity = f" {plain(item.severity)}" if item.severity else ""
     why = f"<br>{plain(item.meaning)}" if item.meaning else ""
     return (
@@ -126,7 +128,7 @@ def _step_row(step: Step) -> Sequence[str]:
 def _place(place: Place, links: Links) -> str:
     if not links.base or place.file.startswith("/"):
         return code(str(place))
-    return f"[{code(str(place))}]({links.to(place.file)}#L{place.line})"
+    return f"[{code(str(place))}]({links.to(quote(place.file))}#L{place.line})"
 
 
 def _table(title: str, head: Sequence[str], items: Sequence[T], row: Callable[[T], Sequence[str]]) -> str:
@@ -137,14 +139,13 @@ def _table(title: str, head: Sequence[str], items: Sequence[T], row: Callable[[T
 
 
 def _rows(head: Sequence[str], items: Sequence[T], row: Callable[[T], Sequence[str]]) -> str:
-    lines = [_line(head), _line(["---"] * len(head))]
-    lines += [_line(row(item)) for item in items[:ROWS]]
-    if more := len(items) - ROWS:
-        lines += [_line([f"{more} more", *[""] * (len(head) - 1)])] if more > 0 else []
-    return "\n".join(lines)
+    rows = [_row(head), _row(["---"] * len(head)), *(_row(row(item)) for item in items[:ROWS])]
+    if (more := len(items) - ROWS) > 0:
+        rows.append(_row([f"{more} more", *[""] * (len(head) - 1)]))
+    return "\n".join(rows)
 
 
-def _line(cells: Sequence[str]) -> str:
+def _row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
@@ -154,16 +155,16 @@ def _fold(title: str, body: str) -> str:
 
 def plain(text: str) -> str:
     """Text that stays text, in one line."""
-    line = _cut(" ".join(text.split()))
-    escaped = _MARKUP.sub(r"\\\1", line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))
+    whole = _cut(line(text))
+    escaped = _MARKUP.sub(r"\\\1", whole.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))
     # An @ with a comment behind it mentions nobody; a broken scheme links nowhere.
     return escaped.replace("@", "@<!-- -->").replace("://", ":<!-- -->//").replace("www.", "www<!-- -->.")
 
 
 def code(text: str) -> str:
     """Text as code. A table's cell ends at a pipe even in code, and a backtick would end the code."""
-    line = _cut(" ".join(text.split())).replace("|", "¦").replace("`", "'")
-    return f"`{line}`" if line else ""
+    whole = _cut(line(text)).replace("|", "¦").replace("`", "'")
+    return f"`{whole}`" if whole else ""
 
 
 def _cut(text: str) -> str:

@@ -15,9 +15,9 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 from urllib.parse import quote
 
-from hotdash.gate.formats import DRIFT_PAGE, Links, rule_page
+from hotdash.gate.formats import DRIFT_PAGE, Links
 from hotdash.gate.formats.text import difference
-from hotdash.gate.report import Cause, DriftFinding, Place, PolicyFinding, Report
+from hotdash.gate.report import Cause, DriftFinding, Place, PolicyFinding, Report, rule_page
 
 SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
 _SEVERITIES: Final = {"low": "3.0", "medium": "5.5", "high": "8.0", "critical": "9.5"}
@@ -72,7 +72,7 @@ def _results(report: Report) -> Iterator[_Result]:
     ):
         level = "error" if cause in report.fail_on else "note"
         if cause is Cause.POLICY and finding.advisory:
-            level = "warning"
+            level = "note" if finding.note else "warning"
         parts = [f"{finding.subject}: {finding.message}"]
         parts += [f"Why: {finding.meaning}"] if finding.meaning else []
         parts += [f"Next: {finding.remedy}"] if finding.remedy else []

@@ -6,20 +6,21 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from hotdash.drift import shown_time
-from hotdash.gate.formats import Links, rule_page
+from hotdash.gate.formats import Links
+from hotdash.gate.formats.fitting import line, lines
 from hotdash.gate.report import DriftFinding, PolicyFinding, Report, Step, counted, listed
 
 
 def render(report: Report, _links: Links) -> str:
     parts = [
         _errors(report),
-        _drift(report.drift),
         _policy(report),
         _unknown(report.unknown),
+        _drift(report.drift),
         _plan(report),
         _end(report),
     ]
-    return "\n\n".join("\n".join(lines) for part in parts if (lines := list(part))) + "\n"
+    return "\n\n".join("\n".join(said) for part in parts if (said := list(part))) + "\n"
 
 
 def _errors(report: Report) -> Iterator[str]:
@@ -34,9 +35,9 @@ def _drift(found: Sequence[DriftFinding]) -> Iterator[str]:
     # Grouped as they were told: a resource's differences stand together.
     for subject, items in groupby(found, key=lambda item: item.subject):
         of_subject = list(items)
-        yield f"  {subject}: up {' and '.join(dict.fromkeys(item.remedy for item in of_subject))}"
+        yield f"  {line(subject)}: up {line(' and '.join(dict.fromkeys(item.remedy for item in of_subject)))}"
         for item in of_subject:
-            yield f"    {item.kind:<23} {difference(item)}"
+            yield f"    {item.kind:<23} {line(difference(item))}"
 
 
 def difference(item: DriftFinding) -> str:
@@ -50,7 +51,7 @@ def _policy(report: Report) -> Iterator[str]:
     if report.policy:
         yield (
             f"policy: {len(report.mandatory)} mandatory, {len(report.advisory)} advisory, "
-            f"by {counted(len(report.rules), 'rule')} of {report.pack}"
+            f"by {counted(len(report.rules), 'rule')} of {line(report.pack)}"
         )
     for item in (*report.mandatory, *report.advisory):
         yield from _finding(item, item.enforcement)
@@ -65,14 +66,13 @@ def _unknown(found: Sequence[PolicyFinding]) -> Iterator[str]:
 
 def _finding(item: PolicyFinding, word: str) -> Iterator[str]:
     severity = f" ({item.severity})" if item.severity else ""
-    yield f"  {word:<9} {item.rule}{severity}: {item.subject}"
-    where = f"{item.place} ({item.place.key})" if item.place.key else str(item.place)
+    yield f"  {word:<9} {item.rule}{severity}: {line(item.subject)}"
     labelled = {
         "found": item.message,
-        "where": where,
+        "where": f"{item.place} ({item.place.key})" if item.place.key else str(item.place),
         "why": item.meaning,
         "next": item.remedy,
-        "docs": rule_page(item.rule),
+        "docs": item.docs,
     }
     for label, said in labelled.items():
         if said:
@@ -85,9 +85,9 @@ def _plan(report: Report) -> Iterator[str]:
     same = report.resources.get("same", 0)
     yield f"plan: {counted(len(report.plan), 'resource')} would change, {same} would not"
     for step in report.plan:
-        yield f"  {step.op:<8} {step.type} {step.name}{_fields(step)}"
+        yield f"  {step.op:<8} {line(f'{step.type} {step.name}{_fields(step)}')}"
         for note in step.notes:
-            yield f"           {note}"
+            yield f"           {line(note)}"
 
 
 def _fields(step: Step) -> str:
@@ -95,15 +95,14 @@ def _fields(step: Step) -> str:
 
 
 def _end(report: Report) -> Iterator[str]:
-    judged = f"; {counted(len(report.rules), 'rule')} of {report.pack} judged" if report.rules else ""
-    yield f"gate of {report.file}: {report.verdict} (exit {report.exit_code})"
+    judged = f"; {counted(len(report.rules), 'rule')} of {line(report.pack)} judged" if report.rules else ""
+    yield f"gate of {line(report.file)}: {report.verdict} (exit {report.exit_code})"
     yield f"  {report.because}{judged}, in {report.seconds:.1f} s"
 
 
 def _indented(head: str, text: str) -> Iterator[str]:
-    """A text of perhaps several lines behind a head. No line of it stands at the margin, where a CI system may take it
-    for a command."""
-    first, *rest = text.splitlines() or [""]
+    """A text of perhaps several lines behind a head; none of them stands at the margin."""
+    first, *rest = lines(text)
     yield f"{head}{first}"
-    for line in rest:
-        yield f"{' ' * len(head)}{line}"
+    for further in rest:
+        yield f"{' ' * len(head)}{further}"

@@ -1,0 +1,3 @@
+"""A pack that does not load."""
+
+import there_is_no_such_module  # type: ignore[import-not-found]  # noqa: F401
