@@ -32,8 +32,9 @@ NOTES: Final[Mapping[str, str]] = {
     "app.url": "where the app answers, without a path. Readiness asks here",
     "app.create": "make the app when Fly has none of that name. It gets no IP address: `fly ips allocate-v4 --shared`",
     "app.deleteOnDestroy": "let `pulumi destroy` delete the app and all it has. Counts from the next `up` on",
-    "placeholders": "the vault holds stand-ins, as `vault.example/` does: a preview may use them, and git may track "
-    "them. `up` sets none of them, on any stack",
+    "placeholders": "what is done with values of the vault that plainly are none, as in `vault.example/`. `refuse`: a "
+    "preview refuses them. `preview`: it takes them for values, and git may track files of nothing else. `up` sets "
+    "none of them either way",
     "fly.token": "where the Fly token lies. `FLY_ACCESS_TOKEN`, then `FLY_API_TOKEN` of the environment win",
     "fingerprintKey": "the key under which secrets are fingerprinted. Make it once a stack: "
     "`openssl rand -hex 32 \\| pulumi config set --secret hotdash:fingerprintKey`",
@@ -93,7 +94,7 @@ DEFAULTS: Final[Mapping[str, Callable[[settings.Settings], object]]] = {
     "app.deleteOnDestroy": lambda s: s.app.delete_on_destroy,
     "app.url": lambda s: s.app.url.replace(s.app.name, "NAME"),
     "vault": lambda s: s.vault,
-    "placeholders": lambda s: s.placeholders,
+    "placeholders": lambda s: "preview" if s.placeholders else "refuse",
     "undeclaredSecrets": lambda s: "remove" if s.remove_undeclared else "report",
     "preflight": lambda s: "strict" if s.strict_preflight else "warn",
     "migrationDatabase": lambda s: s.migration_database,

@@ -101,10 +101,10 @@ class ConnectionSettings:
 class Settings:
     """All of a stack's settings.
 
-    `placeholders`: the vault holds stand-ins, for previews alone; `forbidden_databases` maps a name for people to the
-    reference of a database URL that Chatwoot must not use; `strict_preflight`: a secret that could not be tried from
-    here is not set; `migration_database`: the secret whose URL migrations take; `policies` and `exceptions` are for the
-    policy pack, which alone knows its rules;
+    `placeholders`: a preview may use values of the vault that plainly are none; `forbidden_databases` maps a name for
+    people to the reference of a database URL that Chatwoot must not use; `strict_preflight`: a secret that could not be
+    tried from here is not set; `migration_database`: the secret whose URL migrations take; `policies` and `exceptions`
+    are for the policy pack, which alone knows its rules;
     `literals` are keys under which a credential seems to stand, excepted for now, with the reason.
     """
 
@@ -163,7 +163,7 @@ def _typed(values: Mapping[str, Any]) -> Settings:
             url=app.get("url", f"https://{app['name']}.fly.dev"),
         ),
         vault=values.get("vault", DEFAULT_VAULT),
-        placeholders=values.get("placeholders", False),
+        placeholders=values.get("placeholders") == "preview",
         token=token_reference(values),
         fingerprint_key=values["fingerprintKey"].encode(),
         secrets=_sources(values),
