@@ -31,7 +31,7 @@ CANNOT_RUN: Final = "can't run policy "
 """So begins the advice that `pulumi_policy` makes of a rule, mandatory or not, that looked at an unknown value."""
 MANY: Final = 3
 """More changed entries of one input than these are told as the input alone."""
-_INTERNAL: Final = ("pulumi:providers:",)
+_INTERNAL: Final = ("pulumi:providers:", "pulumi:pulumi:Stack")
 _OF_REPLACING: Final = {"create-replacement": "replace", "delete-replaced": "replace"}
 
 

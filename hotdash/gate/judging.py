@@ -83,7 +83,8 @@ def judge(
         fail_on=fail_on,
         at=at,
         pack=" ".join(f"{name} {version}" for name, version in seen.packs.items()),
-        drift=tuple(_drift(seen.changes, told, file)),
+        # A preview that broke off has not seen what else would have been told.
+        drift=tuple(_drift([] if problems else seen.changes, told, file)),
         policy=tuple(item for item, unknown in zip(findings, unjudged, strict=True) if not unknown),
         unknown=tuple(item for item, unknown in zip(findings, unjudged, strict=True) if unknown),
         errors=problems,
