@@ -59,7 +59,7 @@ class Connection:
 
     @functools.cached_property
     def vault(self) -> Vault:
-        folder = str(self._value("vault") or "vault")
+        folder = str(self.setting("vault") or "vault")
         return Vault(Path(folder), folder)
 
     @functools.cached_property
@@ -67,7 +67,7 @@ class Connection:
         from hotdash.fly.client import Fly
         from hotdash.stack.settings import token_reference
 
-        reference = token_reference({"fly": self._value("fly") or {}})
+        reference = token_reference({"fly": self.setting("fly") or {}})
         try:
             return Fly(find_token(self.vault, reference))
         except (TokenMissing, VaultError) as problem:
@@ -76,19 +76,19 @@ class Connection:
 
     @property
     def fingerprint_key(self) -> bytes:
-        return str(self._value("fingerprintKey")).encode()
+        return str(self.setting("fingerprintKey")).encode()
 
     @property
     def rollout(self) -> RolloutSettings:
         from hotdash.stack.settings import rollout_settings
 
-        return rollout_settings(self._value("rollout") or {})
+        return rollout_settings(self.setting("rollout") or {})
 
     @property
     def strict_preflight(self) -> bool:
         from hotdash.stack.settings import strict_preflight
 
-        return strict_preflight(self._value("preflight"))
+        return strict_preflight(self.setting("preflight"))
 
     def checks(self, app: str, values: Mapping[str, str]) -> tuple[Check, ...]:
         """What can be tried of an app's secrets from here, with what the stack and the app's machines say besides.
@@ -100,7 +100,7 @@ class Connection:
         from hotdash.stack.settings import SecretSource, forbidden_databases
         from hotdash.stack.values import values_of
 
-        forbidden = forbidden_databases(self._value("forbiddenDatabases") or {})
+        forbidden = forbidden_databases(self.setting("forbiddenDatabases") or {})
         return checks_for(
             values,
             demand=self._demand(),
@@ -112,8 +112,8 @@ class Connection:
         from hotdash.stack.demand import demand_of
         from hotdash.stack.settings import connection_settings, groups_of
 
-        groups = groups_of(self._value("processGroups") or {})
-        return demand_of(groups, connection_settings(self._value("connections") or {})) if groups else None
+        groups = groups_of(self.setting("processGroups") or {})
+        return demand_of(groups, connection_settings(self.setting("connections") or {})) if groups else None
 
     def _env(self, app: str) -> Mapping[str, str]:
         """What the app's machines have in their env besides its secrets: SMTP_PORT and the like."""
@@ -137,7 +137,8 @@ class Connection:
                 )
             return self._snapshots[app]
 
-    def _value(self, key: str) -> Any:
+    def setting(self, key: str) -> Any:
+        """One of the stack's settings, by its key without `hotdash:`; None where it is not there."""
         return decoded(self._config(key))
 
 

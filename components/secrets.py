@@ -6,12 +6,12 @@ where it can be tried, and refused if it is not what was planned.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pulumi
-from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, UpdateResult
+from pulumi.dynamic import CheckResult, CreateResult, DiffResult, ReadResult, Resource, UpdateResult
 
 from components.connection import plain, speaks_plainly, tell
 from components.provider import Provider, deletes_otherwise
@@ -26,6 +26,7 @@ from components.secret_properties import (
 from hotdash.drift import DeclaredSecret, Drift, Kind, RecordedSecret, secret_drift, shown_time
 from hotdash.errors import NotFound, VaultChanged
 from hotdash.fly.model import Secret, SecretsWritten
+from hotdash.stack import refusals
 from hotdash.stack.settings import SecretSource
 from hotdash.stack.values import database_text, value_of
 from hotdash.vault import fingerprint
@@ -70,6 +71,20 @@ class SecretsProvider(Provider):
     """
 
     @speaks_plainly
+    def check(self, olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
+        """Refuse what policies refuse of secrets: a preview refuses it whether the pack is asked or not."""
+        terms = refusals.terms_of(self._connection.setting)
+        found = refusals.of_secrets(
+            news.get("databases") or {},
+            terms,
+            before=olds.get("secrets"),
+            now=news["secrets"],
+            removes=bool(news.get("removeUndeclared")),
+        )
+        refusals.refuse(found, terms.exceptions, on=refusals.today())
+        return CheckResult(news, [])
+
+    @speaks_plainly
     def create(self, props: dict[str, Any]) -> CreateResult:
         # Fly's digests cannot be computed, so an app that is adopted has its values set once more: where the digest
         # stays, the value was right already, and nothing has to move for it.
@@ -109,6 +124,7 @@ class SecretsProvider(Provider):
         before = by_name(fly.secrets(app))
         undeclared = sorted(set(before) - set(news["secrets"]))
         removed = undeclared if news.get("removeUndeclared") else []
+        self._refuse_dropped(removed, news["secrets"])
         written = SecretsWritten(None, ())
         if values or removed:
             written = fly.write_secrets(app, {**values, **dict.fromkeys(removed)})
@@ -129,6 +145,12 @@ class SecretsProvider(Provider):
             "acknowledged": sorted(set(after) - set(news["secrets"])),
             "version": written.version if written.version is not None else olds.get("version"),
         }
+
+    def _refuse_dropped(self, removed: Sequence[str], now: Mapping[str, str]) -> None:
+        # What Fly has and nobody declared is known here alone.
+        terms = refusals.terms_of(self._connection.setting)
+        found = refusals.dropped_keys(dict.fromkeys(removed, ""), now, removes=True)
+        refusals.refuse(found, terms.exceptions, on=refusals.today())
 
     def _values(self, declared: Mapping[str, DeclaredSecret]) -> dict[str, str]:
         vault, key = self._connection.vault, self._connection.fingerprint_key

@@ -221,9 +221,8 @@ def refuse(refusals: Iterable[Refusal], exceptions: Iterable[PolicyException], *
         found[0].found if len(found) == 1 else "\n".join(_listed(found)),
         where=", ".join(dict.fromkeys(item.where for item in found)),
         meaning=f"refused ({rules}; docs/policies.md says why); nothing was changed",
-        remedy=found[0].mend
-        if len(found) == 1
-        else "mend each as it says; an exception is for the time until then",
+        remedy=f"{found[0].mend if len(found) == 1 else 'mend each as it says'}; until then, an exception under "
+        "hotdash:exceptions lets it pass",
     )
 
 

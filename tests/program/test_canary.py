@@ -17,8 +17,8 @@ from tests.program.stack import DRIFT, Stack, own_vault, vault_values
 
 KEY = "the stack's fingerprint key"
 PLACES = {"SMTP_ADDRESS", "STORAGE_BUCKET_NAME"}
-"""Secrets on Fly by habit alone: they say where something is, and preflight names them in clear, as it does a database's
-host."""
+"""Secrets on Fly by habit alone: they say where something is, and preflight names them in clear, as it does the host
+of a database."""
 
 
 @pytest.fixture

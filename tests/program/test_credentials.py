@@ -70,21 +70,21 @@ def test_a_preview_says_which_database_a_new_url_leads_to(applied: Stack, tmp_pa
     vault = own_vault(applied, tmp_path)
     secret = "pooled-and-secret-5b1d"
     (vault / FILE).write_text(
-        f"DATABASE_URL=postgres://postgres.abcdefghijklmnopqrst:{secret}@aws-1-us-east-1.pooler.supabase.com:5432/postgres\n"
+        f"DATABASE_URL=postgres://postgres:{secret}@db.abcdefghijklmnopqrst.supabase.co:5432/postgres\n"
     )
     with applied.nothing_changed():
         seen = applied.drift()
         port = Dsn.parse(vault_values(applied.world)["DATABASE_URL"]).port
-        pooled = "aws-1-us-east-1.pooler.supabase.com:5432/postgres as postgres.abcdefghijklmnopqrst"
+        direct = "db.abcdefghijklmnopqrst.supabase.co:5432/postgres as postgres"
         local = f"127.0.0.1:{port}/chatwoot_production as chatwoot"
         [told] = [line.strip() for line in seen.output.splitlines() if "leads to" in line]
         assert (
             told
-            == f"DATABASE_URL leads to {pooled} (Supabase, session), until now to {local} (this machine, unknown)"
+            == f"DATABASE_URL leads to {direct} (Supabase, direct), until now to {local} (this machine, unknown)"
         )
         detailed = applied.preview("--diff")
-        assert '"127.0.0.1" => "aws-1-us-east-1.pooler.supabase.com"' in detailed.text
-        assert '"unknown" => "session"' in detailed.text
+        assert '"127.0.0.1" => "db.abcdefghijklmnopqrst.supabase.co"' in detailed.text
+        assert '"unknown" => "direct"' in detailed.text
         assert secret not in seen.output + detailed.output
 
 
@@ -149,3 +149,38 @@ def test_a_vault_that_git_tracks_in_plain_is_refused(applied: Stack, tmp_path: P
         subprocess.run(["git", *words], cwd=vault, check=True, timeout=30)
     with applied.nothing_changed():
         applied.preview().failed("git tracks the vault in plain", FILE, "git rm --cached", "code vault")
+
+
+POOLED = "DATABASE_URL=postgres://postgres.abcdefghijklmnopqrst:s3cretword@aws-1-us-east-1.pooler.supabase.com:5432/postgres\n"
+
+
+def test_migrations_through_a_pooler_are_refused_without_the_policies_too(
+    applied: Stack, tmp_path: Path
+) -> None:
+    vault = own_vault(applied, tmp_path)
+    (vault / FILE).write_text(POOLED)
+    with applied.nothing_changed():
+        for answer in (applied.preview(), applied.up()):
+            refused = answer.failed(
+                "migrations would go through a pooler (session)",
+                "where hotdash:migrationDatabase",
+                "declare the direct URL (postgres://postgres:…@db.abcdefghijklmnopqrst.supabase.co:5432/postgres",
+                "migrations-direct",
+            )
+            assert "s3cretword" not in refused.output
+        applied.config["hotdash:exceptions"] = [
+            {"rule": "migrations-direct", "reason": "the direct URL is on its way", "until": "2999-01-01"}
+        ]
+        applied.drift()
+
+
+def test_keys_that_encrypted_what_is_in_the_database_are_not_dropped(applied: Stack, tmp_path: Path) -> None:
+    vault, name = own_vault(applied, tmp_path), "ACTIVE_RECORD_ENCRYPTION_PRIMARY_KEY"
+    (vault / "occ/encryption.env").write_text(f"{name}=0123456789abcdef0123456789abcdef\n")
+    applied.config["hotdash:secrets"][name] = "occ/encryption.env"
+    applied.up().ok()
+    del applied.config["hotdash:secrets"][name]
+    applied.config["hotdash:undeclaredSecrets"] = "remove"
+
+    applied.up().failed(f"{name} is not declared any more", f"declare {name} again", "encryption-keys-kept")
+    assert name in applied.world.status()["secrets"]
