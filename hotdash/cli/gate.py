@@ -12,7 +12,7 @@ from typing import Any, Final
 import click
 
 from hotdash.errors import HotdashError, SettingsError
-from hotdash.gate.formats import NAMES, Format, Links, formats
+from hotdash.gate.formats import FORMATS, Format, Links
 from hotdash.gate.inspection import DEFAULT_PACK, Request, inspect
 from hotdash.gate.report import EXIT_CODES, Cause, Report, Verdict
 from hotdash.stack.file import STACK_VARIABLE, project_root
@@ -48,7 +48,7 @@ def _causes(_context: click.Context, _option: click.Parameter, text: str) -> fro
 @click.option(
     "--format",
     "names",
-    type=click.Choice(NAMES),
+    type=click.Choice(list(FORMATS)),
     multiple=True,
     help="A form of the report; may be repeated with --out (default: text).",
 )
@@ -117,8 +117,7 @@ def gate(
 
 
 def _chosen(names: Sequence[str], out: Path | None) -> tuple[Format, ...]:
-    known = formats()
-    chosen = tuple(known[name] for name in dict.fromkeys(names or (TEXT,)))
+    chosen = tuple(FORMATS[name] for name in dict.fromkeys(names or (TEXT,)))
     if out is None and len(chosen) > 1:
         raise SettingsError(
             f"several forms were asked for, and one fits on stdout: {', '.join(names)}",
@@ -164,8 +163,7 @@ def _waiting(request: Request) -> Iterator[None]:
 
 def _tell(report: Report, chosen: Sequence[Format], folder: Path | None, environ: Mapping[str, str]) -> None:
     links = Links.of(environ)
-    known = formats()
-    shown = known[GITHUB] if known[GITHUB] in chosen else known[TEXT]
+    shown = FORMATS[GITHUB] if FORMATS[GITHUB] in chosen else FORMATS[TEXT]
     if folder is None:
         shown = chosen[0]
     else:
@@ -181,7 +179,7 @@ def _tell(report: Report, chosen: Sequence[Format], folder: Path | None, environ
         from hotdash.gate.formats.github import SUMMARY_VARIABLE
 
         if summary := environ.get(SUMMARY_VARIABLE):
-            _write(Path(summary), known["markdown"].render(report, links), mode="a")
+            _write(Path(summary), FORMATS["markdown"].render(report, links), mode="a")
 
 
 def _write(path: Path, text: str, *, mode: str = "w") -> None:

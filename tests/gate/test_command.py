@@ -194,8 +194,12 @@ def test_a_stack_that_was_never_applied_is_all_drift(stack: Stack) -> None:
 def test_its_plan_can_be_applied(applied: Stack, tmp_path: Path) -> None:
     plan = tmp_path / "plan.json"
     applied.world.break_("secret-tampered")
+    state = applied.state()
     gate(applied, "--plan", str(plan), "--fail-on", "policy,unknown").ended(0)
+    assert applied.state() == state
     applied.up("--plan", str(plan)).ok()
+    # By its checksum a workflow sees that somebody was there in between.
+    assert applied.state() != state
     applied.expect_clean()
 
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 
 from hotdash.gate import report as report_module
-from hotdash.gate.formats import Links, formats, github, json_report, junit, markdown, sarif, text
+from hotdash.gate.formats import FORMATS, Links, github, json_report, junit, markdown, sarif, text
 from hotdash.gate.report import Cause, Report
 from tests.gate.reports import (
     ADVICE,
@@ -407,7 +407,7 @@ def test_markdown_shows_few_rows_and_folds_the_rest() -> None:
 
 @pytest.mark.parametrize("report", EXTREMES, ids=["clean", "everything", "failed", "uncounted"])
 def test_every_format_tells_the_verdict_or_what_makes_it(report: Report) -> None:
-    for item in formats().values():
+    for item in FORMATS.values():
         told = item.render(report, NOWHERE)
         assert told.endswith("\n")
         if report.mandatory:

@@ -11,7 +11,6 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -55,6 +54,8 @@ def render(report: Report, links: Links) -> str:
 
 
 def _driver(rules: list[dict[str, Any]]) -> dict[str, Any]:
+    from importlib.metadata import PackageNotFoundError, version
+
     driver: dict[str, Any] = {"name": "hotdash gate", "rules": rules}
     with contextlib.suppress(PackageNotFoundError):
         driver["semanticVersion"] = version("hotdash-chatwoot")
