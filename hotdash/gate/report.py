@@ -228,7 +228,7 @@ class Report:
         if self.counts(Cause.DRIFT):
             reasons.append("what runs is not what is declared")
         if self.counts(Cause.POLICY):
-            reasons.append(f"{counted(len(self.mandatory), 'mandatory finding')} of the policy pack")
+            reasons.append(f"{counted(len(self.mandatory), 'violation')} of mandatory rules")
         if self.counts(Cause.UNKNOWN):
             reasons.append(f"{counted(len(self.unknown), 'thing')} that a rule could not judge")
         if self.errors:
@@ -237,7 +237,7 @@ class Report:
             name
             for cause, name, found in (
                 (Cause.DRIFT, "drift", self.drift),
-                (Cause.POLICY, "mandatory findings", self.mandatory),
+                (Cause.POLICY, "violations", self.mandatory),
                 (Cause.UNKNOWN, "what could not be judged", self.unknown),
             )
             if found and cause not in self.fail_on

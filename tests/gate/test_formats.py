@@ -310,7 +310,7 @@ def test_a_message_of_several_lines_is_one_command() -> None:
 @given(report=reports)
 def test_no_line_of_another_stands_at_the_margin(report: Report) -> None:
     """A CI system takes lines at the margin for commands; ours begin with a word of ours."""
-    ours = ("could not run", "drift:", "policy:", "could not be judged", "plan:", "gate of ", " ")
+    ours = ("could not run", "policy:", "could not be judged", "drift:", "advice:", "plan:", "gate of ", " ")
     for line in text.render(report, NOWHERE).splitlines():
         assert not line or line.startswith(ours), line
 
@@ -318,7 +318,7 @@ def test_no_line_of_another_stands_at_the_margin(report: Report) -> None:
 def test_text_ends_with_the_verdict() -> None:
     *_, verdict, because = text.render(EVERYTHING, NOWHERE).splitlines()
     assert verdict == f"gate of {FILE}: drift-and-policy (exit 4)"
-    assert "1 mandatory finding" in because
+    assert "1 violation of mandatory rules" in because
     clean = text.render(CLEAN, NOWHERE).splitlines()
     assert clean[0] == f"gate of {FILE}: clean (exit 0)"
     assert len(clean) == 2

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from typing import Final
 
 from hotdash.drift import shown_time
 from hotdash.gate.formats import Links
 from hotdash.gate.formats.fitting import line, lines
 from hotdash.gate.report import DriftFinding, PolicyFinding, Report, Step, counted, listed
 
+UNJUDGED: Final = "could not be judged, which is no sign that all is well:"
+
 
 def render(report: Report, _links: Links) -> str:
     parts = [
         _errors(report),
-        _policy(report),
-        _unknown(report.unknown),
+        _policy(f"policy: {counted(len(report.mandatory), 'violation')}", report.mandatory, "mandatory"),
+        _policy(UNJUDGED, report.unknown, "unknown"),
         _drift(report.drift),
+        _policy(f"advice: {counted(len(report.advisory), 'finding')}", report.advisory, "advisory"),
         _plan(report),
         _end(report),
     ]
@@ -35,7 +39,10 @@ def _drift(found: Sequence[DriftFinding]) -> Iterator[str]:
     # Grouped as they were told: a resource's differences stand together.
     for subject, items in groupby(found, key=lambda item: item.subject):
         of_subject = list(items)
-        yield f"  {line(subject)}: up {line(' and '.join(dict.fromkeys(item.remedy for item in of_subject)))}"
+        remedies = dict.fromkeys(item.remedy for item in of_subject)
+        if "updates the machine" in remedies:
+            remedies.pop("starts the machine", None)  # an update starts it too
+        yield f"  {line(subject)}: up {line(' and '.join(remedies))}"
         for item in of_subject:
             yield f"    {item.kind:<23} {line(difference(item))}"
 
@@ -47,21 +54,11 @@ def difference(item: DriftFinding) -> str:
     return f"{item.was}{instead}{f' ({known})' if known else ''}"
 
 
-def _policy(report: Report) -> Iterator[str]:
-    if report.policy:
-        yield (
-            f"policy: {len(report.mandatory)} mandatory, {len(report.advisory)} advisory, "
-            f"by {counted(len(report.rules), 'rule')} of {line(report.pack)}"
-        )
-    for item in (*report.mandatory, *report.advisory):
-        yield from _finding(item, item.enforcement)
-
-
-def _unknown(found: Sequence[PolicyFinding]) -> Iterator[str]:
+def _policy(title: str, found: Sequence[PolicyFinding], word: str) -> Iterator[str]:
     if found:
-        yield "could not be judged, which is no sign that all is well:"
+        yield title
     for item in found:
-        yield from _finding(item, "unknown")
+        yield from _finding(item, word)
 
 
 def _finding(item: PolicyFinding, word: str) -> Iterator[str]:
