@@ -79,8 +79,9 @@ def inspect(request: Request, environ: Mapping[str, str] = os.environ, run: Run 
             seconds=time.monotonic() - began,
         )
     from hotdash.gate.events import seen
-    from hotdash.gate.judging import Ended, judge
+    from hotdash.gate.judging import judge
     from hotdash.gate.places import StackFile
+    from hotdash.gate.problems import Ended
 
     report = judge(
         stack=stack,

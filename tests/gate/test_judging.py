@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from hotdash.drift import Drift, Kind
 from hotdash.gate.drift_file import Told
 from hotdash.gate.events import Change, Said, Seen, Violation
-from hotdash.gate.judging import Ended, judge
+from hotdash.gate.judging import judge
 from hotdash.gate.places import StackFile
+from hotdash.gate.problems import Ended
 from hotdash.gate.report import Cause, Report, Verdict
 
 STACK = "urn:pulumi:production::hotdash::"
