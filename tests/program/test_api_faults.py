@@ -126,8 +126,9 @@ def lease_to_a_stranger(stack: Stack, seconds: float) -> str:
 
 def test_a_foreign_lease_that_goes_away_is_waited_for(applied: Stack) -> None:
     applied.config["hotdash:processGroups"]["web"]["memoryMb"] = 1024
-    applied.config["hotdash:rollout"]["leaseWait"] = "15s"
-    machine = lease_to_a_stranger(applied, 4)
+    applied.config["hotdash:rollout"]["leaseWait"] = "40s"
+    # Long enough for the slowest engine to find it held.
+    machine = lease_to_a_stranger(applied, 12)
 
     answer = applied.up().ok()
     assert f"machine {machine} is leased to somebody else, waiting" in answer.text
