@@ -44,6 +44,8 @@ class Kind(StrEnum):
     CHECK_PATH = "check-path"
     CHECK_SETTINGS = "check-settings"
     IMAGE = "image"
+    MIGRATION_PENDING = "migration-pending"
+    MIGRATION_UNFINISHED = "migration-unfinished"
     UNHEALTHY = "unhealthy"
 
 

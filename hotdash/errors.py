@@ -16,6 +16,8 @@ HotdashError
 │   ├── RateLimited         429, still, after waiting
 │   └── Unreachable         no answer: no connection, a timeout, a broken answer
 ├── RolloutFailed           a machine did not come up as declared
+├── MigrationFailed         the schema of the new image could not be applied
+├── MigrationLocked         another migration of the app runs now
 └── ReadinessFailed         the app does not answer from outside
 
 Each carries a code that does not change (`code`), what happened (`summary`), where (`where`), what it means
@@ -147,6 +149,14 @@ class Unreachable(FlyError):
 
 class RolloutFailed(HotdashError):
     code = "rollout-failed"
+
+
+class MigrationFailed(HotdashError):
+    code = "migration-failed"
+
+
+class MigrationLocked(HotdashError):
+    code = "migration-locked"
 
 
 class ReadinessFailed(HotdashError):

@@ -20,7 +20,7 @@ from hotdash import http
 from hotdash.clock import REAL, Clock
 from hotdash.errors import FlyError, LeaseHeld, NotFound, SettingsError
 from hotdash.fly import wire
-from hotdash.fly.model import App, Lease, Machine, Secret, SecretsWritten, TokenScope
+from hotdash.fly.model import App, Lease, LeaseHolder, Machine, Secret, SecretsWritten, TokenScope
 from hotdash.fly.refusals import is_of_fly, misunderstood, refused, retry_after, unreachable
 from hotdash.fly.token import Token
 from hotdash.http import httpx
@@ -147,8 +147,14 @@ class Fly:
 
     # Machines
 
-    def machines(self, app: str) -> tuple[Machine, ...]:
-        return self._call("GET", f"/apps/{app}/machines", where=f"machines of {app}", read=wire.machines)
+    def machines(self, app: str, *, deleted: bool = False) -> tuple[Machine, ...]:
+        """Args:
+        deleted: those too that were destroyed, for as long as Fly keeps them.
+        """
+        params = {"include_deleted": "true"} if deleted else None
+        return self._call(
+            "GET", f"/apps/{app}/machines", where=f"machines of {app}", params=params, read=wire.machines
+        )
 
     def machine(self, app: str, machine_id: str) -> Machine:
         path = f"/apps/{app}/machines/{machine_id}"
@@ -195,6 +201,34 @@ class Fly:
         path = f"/apps/{app}/machines/{machine_id}/start"
         self._call("POST", path, where=_place(app, machine_id), nonce=nonce, repeatable=False, read=_nothing)
 
+    def stop_machine(
+        self, app: str, machine_id: str, nonce: str = "", *, signal: str = "", timeout: float = 0.0
+    ) -> None:
+        """Ask it to stop; stopped already is as good.
+
+        Args:
+            signal, timeout: other than the machine's own; the timeout in seconds.
+        """
+        body = _body(signal=signal or None, timeout=wire.render_duration(timeout) if timeout else None)
+        self._call(
+            "POST",
+            f"/apps/{app}/machines/{machine_id}/stop",
+            where=_place(app, machine_id),
+            json=body,
+            nonce=nonce,
+            read=_nothing,
+        )
+
+    def change_metadata(self, app: str, machine_id: str, values: Mapping[str, str | None]) -> None:
+        """Set metadata in place, None removes a key: no new version, and no lease is asked for."""
+        self._call(
+            "PATCH",
+            f"/apps/{app}/machines/{machine_id}/metadata",
+            where=_place(app, machine_id),
+            json={"metadata": dict(values)},
+            read=_nothing,
+        )
+
     def destroy_machine(self, app: str, machine_id: str, nonce: str) -> None:
         """Destroy, running or not; gone already is as good."""
         path = f"/apps/{app}/machines/{machine_id}"
@@ -207,8 +241,21 @@ class Fly:
 
     # Leases
 
-    def acquire_lease(self, app: str, machine_id: str, *, ttl: int, nonce: str = "") -> Lease:
+    def lease_holder(self, app: str, machine_id: str) -> LeaseHolder | None:
+        """Who has the lease now; None: nobody."""
+        path = f"/apps/{app}/machines/{machine_id}/lease"
+        try:
+            return self._call("GET", path, where=_place(app, machine_id), read=wire.lease_holder)
+        except NotFound:
+            return None
+
+    def acquire_lease(
+        self, app: str, machine_id: str, *, ttl: int, nonce: str = "", description: str = ""
+    ) -> Lease:
         """Take the lease for `ttl` seconds, or with its nonce keep it for as long again.
+
+        Args:
+            description: what it is for; Fly shows it to others.
 
         Raises:
             LeaseHeld: somebody else has it; the message has Fly's word on who, and until when.
@@ -220,6 +267,7 @@ class Fly:
             path,
             where=_place(app, machine_id),
             params={"ttl": str(ttl)},
+            json={"ttl": ttl, "description": description} if description else None,
             nonce=nonce,
             repeatable=bool(nonce),
             read=wire.lease,

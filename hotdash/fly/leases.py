@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Protocol
 
@@ -32,12 +33,17 @@ class Leases:
         settings: LeaseSettings,
         progress: Callable[[str], None],
         clock: Clock = REAL,
+        description: str = "",
     ) -> None:
+        """Args:
+        description: what they are for; Fly shows it to whoever finds them taken.
+        """
         self._fly = fly
         self._app = app
         self._settings = settings
         self._progress = progress
         self._clock = clock
+        self._description = description
         self._held: dict[str, Lease] = {}
         self._closing = threading.Event()
         self._keeper = threading.Thread(target=self._keep, name="leases", daemon=True)
@@ -67,10 +73,28 @@ class Leases:
         """
         deadline = self._clock.now() + self._settings.lease_wait
         for machine in sorted(machines, key=lambda m: m.id):
-            self._held[machine.id] = self._take_one(machine.id, deadline)
+            if machine.id not in self._held:
+                self._held[machine.id] = self._take_one(machine.id, deadline)
 
     def nonce(self, machine_id: str) -> str:
         return self._held[machine_id].nonce
+
+    def keep(self, machine_id: str) -> None:
+        """Make sure that it is held still, now.
+
+        Raises:
+            LeaseHeld: it ran out, and somebody else has it.
+        """
+        lease = self._held[machine_id]
+        kept = self._fly.acquire_lease(
+            self._app,
+            machine_id,
+            ttl=self._settings.lease_ttl,
+            nonce=lease.nonce,
+            description=self._description,
+        )
+        # One that had run out, and that nobody has taken, is granted anew.
+        self._held[machine_id] = replace(lease, nonce=kept.nonce)
 
     def version(self, machine_id: str) -> str:
         """The machine's instance id when the lease was granted."""
@@ -80,7 +104,9 @@ class Leases:
         waited = False
         while True:
             try:
-                return self._fly.acquire_lease(self._app, machine_id, ttl=self._settings.lease_ttl)
+                return self._fly.acquire_lease(
+                    self._app, machine_id, ttl=self._settings.lease_ttl, description=self._description
+                )
             except LeaseHeld as held:
                 if self._clock.now() > deadline:
                     held.meaning = f"nothing was changed: {held.meaning}"
@@ -103,11 +129,9 @@ class Leases:
 
     def _keep(self) -> None:
         while not self._closing.wait(self._settings.lease_ttl / 3):
-            for machine_id, lease in list(self._held.items()):
+            for machine_id in list(self._held):
                 try:
-                    self._fly.acquire_lease(
-                        self._app, machine_id, ttl=self._settings.lease_ttl, nonce=lease.nonce
-                    )
+                    self.keep(machine_id)
                 except NotFound:
                     pass  # destroyed by this rollout, or by somebody; the next write to it says so
                 except FlyError as error:

@@ -67,6 +67,8 @@ class Exit:
     exit_code: int
     oom_killed: bool
     requested: bool
+    signal: int = 0
+    """The signal that ended it; 0: none."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,15 @@ class SecretsWritten:
 
     version: int | None
     secrets: tuple[Secret, ...]
+
+
+@dataclass(frozen=True)
+class LeaseHolder:
+    """Who holds a lease, as Fly tells everybody: the token's user, until when, and what the holder said it is for."""
+
+    owner: str
+    description: str
+    expires_at: datetime | None
 
 
 @dataclass(frozen=True)

@@ -11,23 +11,18 @@ import secrets as randomness
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from typing import Any, Final
+from typing import Any
 
 from hotdash.clock import REAL, Clock
 from hotdash.drift import DeclaredGroup, Kind
-from hotdash.errors import Conflict, FlyError, HotdashError, RolloutFailed
+from hotdash.errors import FlyError, HotdashError, RolloutFailed
 from hotdash.fly.client import Fly
 from hotdash.fly.health import Watch
 from hotdash.fly.leases import Leases
 from hotdash.fly.model import Machine
 from hotdash.fly.wire import ROLLOUT_KEY
+from hotdash.fly.writing import may_have_been_done, write_once
 from hotdash.plan import Action, GroupPlan, Move, RolloutSettings, new_machine, share_of, updated_config
-
-WRITE_TRIES: Final = 4
-"""How often one machine's write is begun: each time only after Fly was asked whether the last one was done."""
-NOT_AVAILABLE_YET: Final = 412
-SECRETS_PAUSE: Final = 2.0
-"""Seconds until secrets that a host cannot serve yet are asked for again; longer each time."""
 
 Progress = Callable[[str], None]
 """Takes one line for the person who waits."""
@@ -139,7 +134,7 @@ class Rollout:
         try:
             self._fly.start_machine(self._app, machine.id, nonce)
         except FlyError as error:
-            if not _may_have_been_done(error):
+            if not may_have_been_done(error):
                 raise
         watch.until_well(name, machine, previous=machine, nonce=nonce)
 
@@ -181,29 +176,7 @@ class Rollout:
         return self._once(update, done)
 
     def _once(self, write: Callable[[], Machine], done: Callable[[], Machine | None]) -> Machine:
-        """Write once, though answers be lost: before it is sent again, Fly is asked whether it was done."""
-        lost = False
-        for tries in range(1, WRITE_TRIES + 1):
-            pause = self._settings.poll * tries
-            try:
-                return write()
-            except Conflict as conflict:
-                # It may be with ourselves: a lost write that was done after Fly was asked for it.
-                if lost and (there := done()):
-                    return there
-                if not _awaits_secrets(conflict) or tries == WRITE_TRIES:
-                    raise
-                pause = SECRETS_PAUSE * tries
-            except FlyError as error:
-                if not _may_have_been_done(error):
-                    raise
-                lost = True
-                if there := done():
-                    return there
-                if tries == WRITE_TRIES:
-                    raise
-            self._clock.sleep(pause)
-        raise AssertionError("unreachable")
+        return write_once(write, done, poll=self._settings.poll, clock=self._clock)
 
     def _give_back(
         self, machine: Machine, name: str, leases: Leases, failure: RolloutFailed
@@ -261,16 +234,6 @@ class Rollout:
 
 def _mark(machine: Machine) -> str:
     return str((machine.config.get("metadata") or {}).get(ROLLOUT_KEY) or "")
-
-
-def _awaits_secrets(error: Conflict) -> bool:
-    """Whether a host cannot serve the wanted version of the secrets yet, which passes by itself."""
-    return error.status == NOT_AVAILABLE_YET and "secrets" in error.summary
-
-
-def _may_have_been_done(error: FlyError) -> bool:
-    """No answer, a 5xx and a success that cannot be read tell nothing of it."""
-    return error.status is None or error.status >= 500 or error.status < 300
 
 
 def _tell_untouched(error: HotdashError, untouched: int) -> None:

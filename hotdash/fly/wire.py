@@ -15,6 +15,7 @@ from hotdash.fly.model import (
     Guest,
     HttpCheck,
     Lease,
+    LeaseHolder,
     Machine,
     Secret,
     SecretsWritten,
@@ -124,6 +125,14 @@ def lease(body: Mapping[str, Any]) -> Lease:
     return Lease(str(data["nonce"]), str(data.get("version") or ""), float(data.get("expires_at") or 0))
 
 
+def lease_holder(body: Mapping[str, Any]) -> LeaseHolder:
+    data = body.get("data") or body
+    until = data.get("expires_at")
+    # Seconds since 1970 here, text beside a machine.
+    moment = parse_time(until * 1000) if isinstance(until, int | float) else parse_time(until)
+    return LeaseHolder(str(data.get("owner") or ""), str(data.get("description") or ""), moment)
+
+
 def machines(body: Iterable[Mapping[str, Any]] | None) -> tuple[Machine, ...]:
     return tuple(machine(item) for item in body or ())
 
@@ -212,6 +221,8 @@ def _exits(events: Iterable[Mapping[str, Any]]) -> Iterable[Exit]:
                 exit_code=int(exit_event.get("exit_code") or exit_event.get("guest_exit_code") or 0),
                 oom_killed=bool(exit_event.get("oom_killed")),
                 requested=bool(exit_event.get("requested_stop")),
+                # -1 is none (fly-go's source).
+                signal=max(0, int(exit_event.get("guest_signal") or 0), int(exit_event.get("signal") or 0)),
             )
 
 

@@ -1,0 +1,613 @@
+"""A migration, step by step. Every step is written to the journal before it is begun and may be done twice; whatever
+fails, the window is closed, and whoever comes after a death goes on from where the journal says.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets as randomness
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Final, Protocol
+
+from hotdash.clock import REAL, Clock
+from hotdash.errors import FlyError, HotdashError, MigrationFailed, MigrationLocked, NotFound, SettingsError
+from hotdash.fly.client import Fly
+from hotdash.fly.leases import LeaseSettings
+from hotdash.fly.model import Machine
+from hotdash.fly.writing import write_once
+from hotdash.migration import one_off
+from hotdash.migration.deciding import (
+    Groups,
+    Kept,
+    adopted,
+    goes_on,
+    image_to_run,
+    journal_told,
+    kept_on,
+    reason_to_run,
+    window_text,
+)
+from hotdash.migration.failure import (
+    OUT_OF_MEMORY,
+    STOPPED,
+    TOO_LONG,
+    UNKNOWN,
+    Reason,
+    last_words,
+    reason_in,
+)
+from hotdash.migration.following import End, LogSource, Output, follow
+from hotdash.migration.journal import STEPS, Applied, Journal, SchemaState, Step, owned, steps_from
+from hotdash.migration.lock import Lock, this_owner
+from hotdash.migration.schema import Look, Unseen
+from hotdash.migration.settings import MigrationSettings
+from hotdash.migration.trying import Tried
+from hotdash.migration.window import Window, left_stopped, scale_of
+
+STOP_SIGNAL: Final = "SIGTERM"
+STOP_SECONDS: Final = 15.0
+"""That the task may take to end when its time is up: Rails undoes the migration that it is in, if that can be undone."""
+ATTEMPTS: Final = 2
+"""Machines of one run: a second one where nobody saw how the first ended. The task may be run twice."""
+LOCK_SECONDS: Final = 10.0
+"""That another's lock on the schema may take to go: a machine that died may have left its connection for a moment."""
+
+
+class RunSettings(LeaseSettings, Protocol):
+    """Seconds; see `hotdash.plan.RolloutSettings`."""
+
+    @property
+    def health_timeout(self) -> float: ...
+    @property
+    def start_timeout(self) -> float: ...
+    @property
+    def settle(self) -> float: ...
+    @property
+    def poll(self) -> float: ...
+
+
+def _nothing_said(_step: str) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Seams:
+    """What a run works with besides Fly.
+
+    Args:
+        logs: where the task's output comes from.
+        look: a look at the database from here; raises Unseen.
+        preflight: tries the database's URL and Redis from here.
+        hidden: texts that are in nothing that is shown: the secrets' values.
+        progress: told each line about the run.
+        output: told each line of the task's output.
+        step: told each step's name as it begins.
+        clock: how to wait.
+        now: the time of day, for the journal.
+        owner: user@host.
+    """
+
+    logs: LogSource
+    look: Callable[[], Look]
+    preflight: Callable[[], Tried]
+    hidden: Collection[str] = field(default=(), repr=False)
+    progress: Callable[[str], None] = print
+    output: Callable[[str], None] | None = None
+    step: Callable[[str], None] = _nothing_said
+    clock: Clock = REAL
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    owner: str = ""
+
+    @property
+    def named_owner(self) -> str:
+        return self.owner or this_owner()
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a run came to.
+
+    Args:
+        applied: what is recorded now; None: nothing, because the app has no machine to keep it on, or nothing was
+            declared.
+        ran: how many runs were done: 0, where nothing was to do.
+        troubles: machines that are not well after the window; the schema is migrated all the same.
+    """
+
+    applied: Applied | None
+    ran: int = 0
+    troubles: tuple[str, ...] = ()
+
+
+class Migration:
+    """The migrations of one app.
+
+    Args:
+        groups: the declared process groups.
+        secrets_version: what must be on the task's machine; None: whatever Fly has.
+    """
+
+    def __init__(
+        self,
+        fly: Fly,
+        app: str,
+        settings: MigrationSettings,
+        groups: Groups,
+        run_settings: RunSettings,
+        seams: Seams,
+        *,
+        secrets_version: int | None = None,
+    ) -> None:
+        self._fly = fly
+        self._app = app
+        self._settings = settings
+        self._groups = groups
+        self._run_settings = run_settings
+        self._seams = seams
+        self._secrets_version = secrets_version
+        self._tell = seams.progress
+
+    # What a person asks for
+
+    def run(self, *, again: bool = False) -> Report:
+        """End what was left, then run what must run; nothing where nothing must.
+
+        Args:
+            again: run it although it is applied.
+
+        Raises:
+            MigrationLocked: another migration runs; nothing was changed.
+            MigrationFailed: it failed; the window is closed again, unless the message says otherwise.
+            FlyError: Fly could not be asked.
+        """
+        kept = self._kept()
+        if not kept.unfinished and not again and not reason_to_run(self._settings, kept):
+            return self._adopt(kept)
+        with self._lock("db:chatwoot_prepare") as lock:
+            ran, troubles = 0, []
+            if (left := self._kept().unfinished) is not None:
+                done = self._end(left, lock)
+                ran, troubles = (1, done) if done is not None else (0, [])
+            kept = self._kept()
+            reason = reason_to_run(self._settings, kept) or ("it was asked for" if again and not ran else "")
+            if not reason:
+                return Report(kept.applied, ran, tuple(troubles))
+            return self._begin(reason, kept, lock, ran)
+
+    def resume(self) -> Report:
+        """End a run that was left, and begin none. Raises as `run`."""
+        if self._kept().unfinished is None:
+            return Report(self._kept().applied)
+        with self._lock("going on with a run that was left") as lock:
+            left = self._kept().unfinished
+            done = self._end(left, lock) if left else None
+            return Report(self._kept().applied, 0 if done is None else 1, tuple(done or ()))
+
+    def abort(self) -> Journal | None:
+        """End a run that was left without running anything: its machine goes, the window is closed, the journal goes.
+
+        Returns the run's journal; None: there was none. Raises as `run`.
+        """
+        if self._kept().unfinished is None:
+            return None
+        with self._lock("aborting a run that was left") as lock:
+            left = self._kept().unfinished
+            if left:
+                self._tell(f"migration: aborting {journal_told(left)}")
+                self._tidy(lock.write(replace(left, failed=left.failed or "it was aborted")), lock)
+            return left
+
+    # Beginning, going on
+
+    def _kept(self) -> Kept:
+        return kept_on(self._fly.machines(self._app), self._groups)
+
+    def _own(self) -> tuple[Machine, ...]:
+        return owned(self._fly.machines(self._app), self._groups.all)
+
+    def _lock(self, reason: str) -> Lock:
+        return Lock(
+            self._fly,
+            self._app,
+            self._own(),
+            self._run_settings,
+            owner=self._seams.named_owner,
+            reason=reason,
+            progress=self._tell,
+            clock=self._seams.clock,
+        )
+
+    def _adopt(self, kept: Kept) -> Report:
+        """Keep that the app was found with the declared image: so another one is told from it later."""
+        taken = adopted(self._settings, kept)
+        if taken is None:
+            return Report(kept.applied)
+        own = self._own()
+        applied = replace(taken, at=self._seams.now())
+        Lock(self._fly, self._app, own, self._run_settings, owner="", reason="", progress=self._tell).record(
+            applied
+        )
+        self._tell(
+            f"migration: web runs {applied.image} already, so its schema counts as applied; nothing was run"
+        )
+        return Report(applied)
+
+    def _begin(self, reason: str, kept: Kept, lock: Lock, ran: int) -> Report:
+        image = image_to_run(self._settings, kept)
+        if not image:
+            raise SettingsError(
+                "no image is declared for the migration, and web's machines do not run one and the same",
+                where="hotdash:migration.image",
+                meaning="nothing was changed",
+                remedy="declare it there, or as the image of web",
+            )
+        journal = Journal(
+            run=randomness.token_hex(4),
+            owner=self._seams.named_owner,
+            reason=reason,
+            since=self._seams.now(),
+            image=image,
+            revision=self._settings.revision,
+            step=Step.LOCK,
+            mode=self._settings.mode,
+        )
+        self._tell(f"migration: {image}: {reason}; {window_text(self._settings, self._groups)}")
+        troubles = self._steps(journal, lock)
+        return Report(self._kept().applied if lock.anchor else None, ran + 1, tuple(troubles))
+
+    def _end(self, left: Journal, lock: Lock) -> list[str] | None:
+        """End a run whose owner has died. None: it was not taken up, but tidied away."""
+        self._tell(f"migration: found the {journal_told(left)}, and nobody at it")
+        running = self._find(left)
+        alive = running is not None and one_off.end_of(running) is None and running.state != "destroyed"
+        begun = alive or left.step not in steps_before(Step.RUN)
+        if left.failed or not (begun and (alive or goes_on(left, self._settings, self._kept()))):
+            # Nothing of it has reached the database, or nobody wants it any more.
+            if left.step not in (Step.VERIFY, Step.CLOSE, Step.RECORD) or left.failed:
+                self._tidy(lock.write(left), lock)
+                return None
+        self._tell(f"migration: going on from step {left.step}")
+        return self._steps(left, lock, left=True)
+
+    # The steps
+
+    def _steps(self, journal: Journal, lock: Lock, *, left: bool = False) -> list[str]:
+        """From the journal's step to the end; what is not well afterwards."""
+        troubles: list[str] = []
+        try:
+            for step in steps_from(journal.step):
+                self._seams.step(step.value)
+                if step is Step.RECORD:
+                    self._say(journal.at(step), f"keeping that {journal.image} is applied")
+                    self._record(journal, lock)
+                    break
+                journal = self._prepared(journal.at(step))
+                journal = lock.write(journal)
+                match step:
+                    case Step.LOCK:
+                        self._say(journal, f"run {journal.run}, nobody else migrates {self._app} now")
+                    case Step.PREFLIGHT:
+                        journal = self._preflight(journal)
+                    case Step.OPEN:
+                        self._open(journal, lock)
+                    case Step.RUN:
+                        journal = self._run(journal, lock, left=left)
+                    case Step.VERIFY:
+                        self._verify(journal)
+                    case Step.CLOSE:
+                        troubles = self._close(journal, lock)
+        except BaseException as error:
+            raise self._failed(error, journal, lock) from None
+        return troubles
+
+    def _say(self, journal: Journal, text: str) -> None:
+        self._tell(f"migration: step {journal.step}: {text}")
+
+    def _prepared(self, journal: Journal) -> Journal:
+        """The journal with what the step must know before it is begun."""
+        if journal.step is Step.OPEN and not journal.scale:
+            still = self._groups.standing_still(self._settings)
+            return replace(journal, scale=scale_of(self._own(), still)) if still else journal
+        return journal
+
+    def _preflight(self, journal: Journal) -> Journal:
+        self._say(journal, f"trying {self._settings.database} from here")
+        tried = self._seams.preflight()
+        for line in tried.told:
+            self._tell(f"migration:   {line}")
+        if tried.refused:
+            raise MigrationFailed(
+                f"the migration was not begun: {tried.refused}",
+                where=tried.where,
+                meaning=tried.meaning,
+                remedy=tried.next or "mend it, then `pulumi up` again",
+            )
+        began = self._seams.clock.now()
+        try:
+            found = self._seams.look()
+            while found.lock and self._seams.clock.now() - began < LOCK_SECONDS:
+                self._tell(f"migration:   the lock of the migrations is held by {found.lock}, waiting")
+                self._seams.clock.sleep(1.0)
+                found = self._seams.look()
+        except Unseen as why:
+            self._tell(
+                f"migration:   the schema cannot be seen from here, so the task's own word counts: {why}"
+            )
+            return journal
+        if found.lock:
+            raise MigrationFailed(
+                f"another connection holds the lock of the migrations: {found.lock}",
+                where=f"app {self._app}, {self._settings.database}",
+                meaning="a migration runs there, or a pooler has kept the lock of one; nothing was begun",
+                remedy="let it end, or end its connection (select pg_terminate_backend(PID)), then `pulumi up` again",
+            )
+        self._tell(f"migration:   the database has {found.schema}")
+        return replace(journal, before=found.schema)
+
+    def _open(self, journal: Journal, lock: Lock) -> None:
+        if not journal.scale:
+            self._say(journal, "the app runs on")
+            return
+        kept = ", ".join(f"{id_} {state}" for id_, state in sorted(journal.scale.items()))
+        self._say(journal, f"stopping what must stand still; remembered: {kept}")
+        self._window(lock).open(journal)
+
+    def _close(self, journal: Journal, lock: Lock) -> list[str]:
+        if not journal.scale:
+            self._say(journal, "nothing was stopped")
+            return []
+        self._say(journal, "starting what ran before")
+        troubles = self._window(lock).close(journal)
+        for trouble in troubles:
+            self._tell(f"migration:   started, and not well: {trouble}")
+        return troubles
+
+    def _window(self, lock: Lock) -> Window:
+        return Window(self._fly, self._app, lock.leases, self._run_settings, self._tell, self._seams.clock)
+
+    def _record(self, journal: Journal, lock: Lock) -> None:
+        lock.record(
+            Applied(journal.image, journal.revision, self._seams.now(), self._schema_now(), run=journal.run)
+        )
+
+    def _schema_now(self) -> SchemaState | None:
+        try:
+            return self._seams.look().schema
+        except Unseen:
+            return None
+
+    # The task
+
+    def _run(self, journal: Journal, lock: Lock, *, left: bool) -> Journal:
+        """Run the task, or go on waiting for one that runs already. `left`: by an owner who has died."""
+        machine = self._find(journal) if journal.attempt else None
+        for _ in range(ATTEMPTS):
+            seen = machine is None
+            if machine is None:
+                journal = lock.write(replace(journal, attempt=journal.attempt + 1, one_off=""))
+                machine = self._make(journal)
+                self._say(journal, f"machine {machine.id} runs {one_off.shown_command(self._settings)}")
+            else:
+                self._say(journal, f"machine {machine.id} was made by it; waiting for its end")
+            journal = lock.write(replace(journal, one_off=machine.id))
+            end = self._follow(machine)
+            if end.succeeded:
+                return journal
+            if seen and not end.unknown:
+                raise self._task_failed(journal, machine, end)
+            how = one_off.told(end.exit, machine.guest.memory_mb) if end.exit else "nobody saw its end"
+            self._tell(
+                f"migration:   machine {machine.id}: {how}, with nobody watching; running the task once more"
+            )
+            self._end_machine(machine)
+            machine = None
+        raise self._task_failed(journal, None, end)
+
+    def _find(self, journal: Journal) -> Machine | None:
+        """The machine of the run's last attempt, though it be destroyed; None: it was not made, or is forgotten."""
+        if not journal.attempt:
+            return None
+        if journal.one_off:
+            try:
+                return self._fly.machine(self._app, journal.one_off)
+            except NotFound:
+                return None
+        return one_off.marked(self._fly.machines(self._app, deleted=True), journal.mark)
+
+    def _make(self, journal: Journal) -> Machine:
+        machines = self._fly.machines(self._app)
+        web = owned(machines, self._groups.web) or owned(machines, self._groups.all)
+        config = one_off.config(self._settings, journal.image, web, journal.mark)
+
+        def create() -> Machine:
+            return self._fly.create_machine(
+                self._app,
+                config=config,
+                region=web[0].region if web else "",
+                min_secrets_version=self._secrets_version,
+            )
+
+        def done() -> Machine | None:
+            return one_off.marked(self._fly.machines(self._app, deleted=True), journal.mark)
+
+        return write_once(create, done, poll=self._run_settings.poll, clock=self._seams.clock)
+
+    def _follow(self, machine: Machine) -> End:
+        output = Output(
+            self._seams.logs,
+            self._app,
+            machine.id,
+            hidden=self._seams.hidden,
+            line=self._seams.output or (lambda line: self._tell(f"  | {line}")),
+            progress=self._tell,
+        )
+        return follow(
+            self._fly,
+            self._app,
+            machine,
+            output,
+            time_limit=self._settings.time_limit,
+            start_timeout=self._run_settings.start_timeout,
+            poll=self._run_settings.poll,
+            progress=self._tell,
+            clock=self._seams.clock,
+        )
+
+    def _task_failed(self, journal: Journal, machine: Machine | None, end: End) -> MigrationFailed:
+        if end.timed_out:
+            what = f"it is {end.state} after {self._settings.time_limit:g} s"
+        elif end.exit:
+            what = one_off.told(end.exit, self._settings.guest.memory_mb)
+        else:
+            what = f"its machine is {end.state}, and nobody saw how it ended"
+        reason = _reason(end)
+        words = last_words(end.lines)
+        return MigrationFailed(
+            f"the migration to {journal.image} failed: {what}" + (f"\n{words}" if words else ""),
+            where=f"app {self._app}, machine {machine.id if machine else journal.one_off}",
+            meaning=reason.meaning,
+            remedy=reason.next,
+        )
+
+    def _verify(self, journal: Journal) -> None:
+        try:
+            found = self._seams.look()
+        except Unseen as why:
+            self._say(journal, f"the task ended well; the schema cannot be seen from here ({why})")
+            return
+        before = journal.before
+        fell = before and (found.schema.count < before.count or found.schema.newest < before.newest)
+        if not found.complete or fell:
+            was = f", and had {before}" if before else ""
+            raise MigrationFailed(
+                f"the task ended well, and {self._settings.database}'s database is not migrated: it has {found.schema}"
+                f"{was}{'' if found.complete else ', and its schema was never loaded to its end'}",
+                where=f"app {self._app}, {self._settings.database}",
+                meaning="the task has probably migrated another database than this one",
+                remedy="see that the secret on Fly and the vault's URL are the same (`pulumi preview`), and what "
+                "`hotdash preflight` says of it",
+            )
+        gained = f", {found.schema.count - before.count} more than before" if before else ""
+        self._say(journal, f"the database has {found.schema}{gained}")
+
+    # Failing
+
+    def _failed(self, error: BaseException, journal: Journal, lock: Lock) -> BaseException:
+        """Tidy up after a failure; the error to raise."""
+        failure = self._as_failure(error, journal)
+        if isinstance(error, MigrationLocked):
+            return error  # somebody else is at it now: what there is to tidy is his
+        if journal.step in (Step.CLOSE, Step.RECORD):
+            failure.meaning = _joined(
+                f"the schema is migrated, and this was left at step {journal.step}", failure.meaning
+            )
+            failure.remedy = _joined(
+                failure.remedy, "`pulumi up` or `hotdash migrate resume` goes on from there"
+            )
+            return failure
+        try:
+            journal = lock.write(replace(journal, failed=failure.summary.partition("\n")[0][:300]))
+            troubles = self._tidy(journal, lock)
+        except MigrationLocked:
+            return failure
+        except FlyError as why:
+            stopped = left_stopped(self._fly, self._app, journal)
+            left = (
+                f"these machines still stand still: {', '.join(stopped)}"
+                if stopped
+                else "no machine stands still"
+            )
+            failure.meaning = _joined(
+                failure.meaning, f"and Fly could not be told to tidy up ({why.summary}): {left}"
+            )
+            failure.remedy = _joined(
+                failure.remedy,
+                "`hotdash migrate abort` or the next `pulumi up` tidies up; by hand: docs/migrations.md",
+            )
+            return failure
+        failure.meaning = _joined(failure.meaning, _as_before(journal, troubles))
+        return failure
+
+    def _as_failure(self, error: BaseException, journal: Journal) -> HotdashError:
+        if isinstance(error, MigrationFailed):
+            return error
+        if isinstance(error, HotdashError):
+            return MigrationFailed(
+                f"the migration to {journal.image} failed at step {journal.step}: {error.summary}",
+                where=error.where,
+                meaning=error.meaning,
+                remedy=error.remedy,
+            )
+        if isinstance(error, KeyboardInterrupt):
+            return MigrationFailed(
+                f"the migration to {journal.image} was interrupted at step {journal.step}",
+                where=f"app {self._app}",
+                remedy="`pulumi up` again, when it is wanted",
+            )
+        # Its words are not shown: nobody knows what a library puts into an error that nobody foresaw.
+        return MigrationFailed(
+            f"the migration to {journal.image} failed at step {journal.step} by an error of this program "
+            f"({type(error).__name__})",
+            where=f"app {self._app}",
+            remedy="report this",
+        )
+
+    def _tidy(self, journal: Journal, lock: Lock) -> list[str]:
+        """End the run's machines, close the window, let the journal go. What is not well is returned.
+
+        Raises:
+            FlyError: something was left, the journal with it.
+        """
+        with contextlib.ExitStack() as finally_:
+            # The task first: whatever it does to the schema, the workers must not run meanwhile. But close in any case.
+            closed: list[list[str]] = []
+            finally_.callback(
+                lambda: closed.append(self._window(lock).close(journal) if journal.scale else [])
+            )
+            if journal.attempt:
+                for machine in one_off.left_by(self._fly.machines(self._app), journal.run):
+                    self._end_machine(machine)
+        lock.forget()
+        return [trouble for troubles in closed for trouble in troubles]
+
+    def _end_machine(self, machine: Machine) -> None:
+        """Stop the task's machine so that Rails can undo what it is in, then destroy it."""
+        clock = self._seams.clock
+        began = clock.now()
+        with contextlib.suppress(NotFound):
+            there = self._fly.machine(self._app, machine.id)
+            if there.state == "started" and one_off.end_of(there) is None:
+                self._tell(f"migration: stopping machine {machine.id}")
+                with contextlib.suppress(FlyError):
+                    self._fly.stop_machine(self._app, machine.id, signal=STOP_SIGNAL, timeout=STOP_SECONDS)
+                while there.state in ("started", "stopping") and clock.now() - began < STOP_SECONDS + 2:
+                    clock.sleep(self._run_settings.poll)
+                    there = self._fly.machine(self._app, machine.id)
+        self._fly.destroy_machine(self._app, machine.id, "")
+
+
+def steps_before(step: Step) -> Sequence[Step]:
+    return STEPS[: STEPS.index(step)]
+
+
+def _reason(end: End) -> Reason:
+    if end.exit and end.exit.oom_killed:
+        return OUT_OF_MEMORY
+    if end.timed_out:
+        return TOO_LONG
+    found = reason_in(end.lines)
+    if found is UNKNOWN and (end.exit is None or end.exit.requested or end.exit.signal > 0):
+        return STOPPED
+    return found
+
+
+def _as_before(journal: Journal, troubles: Sequence[str]) -> str:
+    window = "the window is closed again, " if journal.scale else ""
+    rest = f"; not well: {'; '.join(troubles)}" if troubles else ""
+    return f"{window}the app runs the image that it ran before{rest}"
+
+
+def _joined(*parts: str) -> str:
+    return "; ".join(part for part in parts if part)
