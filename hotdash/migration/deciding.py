@@ -163,7 +163,8 @@ def window_text(settings: MigrationSettings, groups: Groups) -> str:
 
 def journal_told(journal: Journal) -> str:
     """A run in a line, for whoever finds it."""
-    return f"run {journal.run} of {journal.owner or 'somebody'}, since {shown_time(journal.since)}, at step {journal.step}"
+    owner = journal.owner or "somebody"
+    return f"run {journal.run} of {owner}, since {shown_time(journal.since)}, at step {journal.step}"
 
 
 def _machines(ids: Collection[str]) -> str:

@@ -1,4 +1,4 @@
-"""One migration of an app at a time: a lease on the anchor machine says that somebody is at it, the journal says how far.
+"""One migration of an app at a time: a lease on the anchor machine says that somebody is at it, the journal how far.
 
 The lease ends by itself 30 s after its owner has died; the journal stays, and tells whoever comes next what is left.
 """
@@ -69,6 +69,8 @@ class Lock:
         self._machines = tuple(machines)
         self._owner = owner
         self._progress = progress
+        self.journal: Journal | None = None
+        """As it was written last."""
         self.leases = Leases(
             fly, app, settings, progress, clock, description=f"hotdash migration: {owner}: {reason}"
         )
@@ -119,12 +121,17 @@ class Lock:
                 self.leases.keep(anchor.id)
             except LeaseHeld as held:
                 raise self._locked(anchor, held) from None
+        self.journal = written
         self._put({JOURNAL_KEY: journal_text(written)})
         return written
 
     def record(self, applied: Applied) -> None:
         """Keep what is applied, and let the journal go, in one writing."""
         self._put({APPLIED_KEY: applied_text(applied), JOURNAL_KEY: None})
+
+    def adopt(self, applied: Applied) -> None:
+        """Keep what is taken as applied; a journal is not touched."""
+        self._put({APPLIED_KEY: applied_text(applied)})
 
     def forget(self) -> None:
         """Let the journal go."""

@@ -39,7 +39,7 @@ from hotdash.migration.failure import (
     reason_in,
 )
 from hotdash.migration.following import End, LogSource, Output, follow
-from hotdash.migration.journal import STEPS, Applied, Journal, SchemaState, Step, owned, steps_from
+from hotdash.migration.journal import Applied, Journal, SchemaState, Step, owned, steps_from
 from hotdash.migration.lock import Lock, this_owner
 from hotdash.migration.schema import Look, Unseen
 from hotdash.migration.settings import MigrationSettings
@@ -48,7 +48,7 @@ from hotdash.migration.window import Window, left_stopped, scale_of
 
 STOP_SIGNAL: Final = "SIGTERM"
 STOP_SECONDS: Final = 15.0
-"""That the task may take to end when its time is up: Rails undoes the migration that it is in, if that can be undone."""
+"""That the task may take to end when its time is up: Rails undoes the migration that it is in, where it can."""
 ATTEMPTS: Final = 2
 """Machines of one run: a second one where nobody saw how the first ended. The task may be run twice."""
 LOCK_SECONDS: Final = 10.0
@@ -166,10 +166,12 @@ class Migration:
         if not kept.unfinished and not again and not reason_to_run(self._settings, kept):
             return self._adopt(kept)
         with self._lock("db:chatwoot_prepare") as lock:
-            ran, troubles = 0, []
+            ran = 0
+            troubles: list[str] = []
             if (left := self._kept().unfinished) is not None:
                 done = self._end(left, lock)
-                ran, troubles = (1, done) if done is not None else (0, [])
+                if done is not None:
+                    ran, troubles = 1, done
             kept = self._kept()
             reason = reason_to_run(self._settings, kept) or ("it was asked for" if again and not ran else "")
             if not reason:
@@ -224,11 +226,8 @@ class Migration:
         taken = adopted(self._settings, kept)
         if taken is None:
             return Report(kept.applied)
-        own = self._own()
         applied = replace(taken, at=self._seams.now())
-        Lock(self._fly, self._app, own, self._run_settings, owner="", reason="", progress=self._tell).record(
-            applied
-        )
+        self._lock("").adopt(applied)
         self._tell(
             f"migration: web runs {applied.image} already, so its schema counts as applied; nothing was run"
         )
@@ -260,20 +259,27 @@ class Migration:
     def _end(self, left: Journal, lock: Lock) -> list[str] | None:
         """End a run whose owner has died. None: it was not taken up, but tidied away."""
         self._tell(f"migration: found the {journal_told(left)}, and nobody at it")
-        running = self._find(left)
-        alive = running is not None and one_off.end_of(running) is None and running.state != "destroyed"
-        begun = alive or left.step not in steps_before(Step.RUN)
-        if left.failed or not (begun and (alive or goes_on(left, self._settings, self._kept()))):
+        migrated = left.step in (Step.VERIFY, Step.CLOSE, Step.RECORD)
+        if left.failed or not (migrated or self._goes_on(left)):
             # Nothing of it has reached the database, or nobody wants it any more.
-            if left.step not in (Step.VERIFY, Step.CLOSE, Step.RECORD) or left.failed:
-                self._tidy(lock.write(left), lock)
-                return None
+            self._tidy(lock.write(left), lock)
+            return None
         self._tell(f"migration: going on from step {left.step}")
-        return self._steps(left, lock, left=True)
+        return self._steps(left, lock)
+
+    def _goes_on(self, left: Journal) -> bool:
+        """Whether a run that has not migrated yet is taken up: one whose task runs, or has ended well, in any case."""
+        if left.step is not Step.RUN:
+            return False
+        machine = self._find(left)
+        ended = one_off.end_of(machine) if machine else None
+        if machine and (one_off.succeeded(ended) if ended else machine.state != "destroyed"):
+            return True
+        return goes_on(left, self._settings, self._kept())
 
     # The steps
 
-    def _steps(self, journal: Journal, lock: Lock, *, left: bool = False) -> list[str]:
+    def _steps(self, journal: Journal, lock: Lock) -> list[str]:
         """From the journal's step to the end; what is not well afterwards."""
         troubles: list[str] = []
         try:
@@ -293,13 +299,13 @@ class Migration:
                     case Step.OPEN:
                         self._open(journal, lock)
                     case Step.RUN:
-                        journal = self._run(journal, lock, left=left)
+                        journal = self._run(journal, lock)
                     case Step.VERIFY:
                         self._verify(journal)
                     case Step.CLOSE:
                         troubles = self._close(journal, lock)
         except BaseException as error:
-            raise self._failed(error, journal, lock) from None
+            raise self._failed(error, lock.journal or journal, lock) from None
         return troubles
 
     def _say(self, journal: Journal, text: str) -> None:
@@ -380,8 +386,8 @@ class Migration:
 
     # The task
 
-    def _run(self, journal: Journal, lock: Lock, *, left: bool) -> Journal:
-        """Run the task, or go on waiting for one that runs already. `left`: by an owner who has died."""
+    def _run(self, journal: Journal, lock: Lock) -> Journal:
+        """Run the task, or go on waiting for one that an owner who has died had begun."""
         machine = self._find(journal) if journal.attempt else None
         for _ in range(ATTEMPTS):
             seen = machine is None
@@ -578,6 +584,8 @@ class Migration:
         began = clock.now()
         with contextlib.suppress(NotFound):
             there = self._fly.machine(self._app, machine.id)
+            if there.state == "destroyed":
+                return
             if there.state == "started" and one_off.end_of(there) is None:
                 self._tell(f"migration: stopping machine {machine.id}")
                 with contextlib.suppress(FlyError):
@@ -586,10 +594,6 @@ class Migration:
                     clock.sleep(self._run_settings.poll)
                     there = self._fly.machine(self._app, machine.id)
         self._fly.destroy_machine(self._app, machine.id, "")
-
-
-def steps_before(step: Step) -> Sequence[Step]:
-    return STEPS[: STEPS.index(step)]
 
 
 def _reason(end: End) -> Reason:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from hotdash.fly.model import Guest
 from hotdash.fly.wire import parse_duration
+
+GUEST: Final = Guest("shared", 1, 2048)
+"""Rails with all of Chatwoot's code needs about a GB; 512 MB was killed."""
 
 
 class Mode(StrEnum):
@@ -46,7 +49,7 @@ class MigrationSettings:
     revision: str = ""
     statement_timeout: float = 600.0
     time_limit: float = 900.0
-    guest: Guest = Guest("shared", 1, 2048)
+    guest: Guest = GUEST
 
 
 def migration_settings(values: Mapping[str, Any] | None, *, web_image: str = "") -> MigrationSettings | None:
@@ -66,6 +69,8 @@ def migration_settings(values: Mapping[str, Any] | None, *, web_image: str = "")
         statement_timeout=parse_duration(values.get("statementTimeout", "600s")),
         time_limit=parse_duration(values.get("timeLimit", "15m")),
         guest=Guest(
-            values.get("cpuKind", "shared"), int(values.get("cpus", 1)), int(values.get("memoryMb", 2048))
+            values.get("cpuKind", GUEST.cpu_kind),
+            int(values.get("cpus", GUEST.cpus)),
+            int(values.get("memoryMb", GUEST.memory_mb)),
         ),
     )

@@ -1,0 +1,84 @@
+"""A run's seams, out of what a stack declares: its vault's values, what can be tried of them, and Fly's logs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from urllib.parse import quote
+
+from hotdash.dsn import Dsn, MalformedDsn
+from hotdash.migration.deciding import Groups
+from hotdash.migration.following import LogSource
+from hotdash.migration.runner import Seams
+from hotdash.migration.schema import Look, Unseen, look
+from hotdash.migration.trying import Tried, needed, try_all
+from hotdash.preflight.outcome import Check
+from hotdash.stack.settings import GroupSettings, SecretSource
+
+
+def groups_by_role(groups: Iterable[GroupSettings]) -> Groups:
+    """Groups with a check are web, the others are workers, as everywhere."""
+    listed = tuple(groups)
+    return Groups(
+        tuple(g.declared.name for g in listed if g.declared.check is not None),
+        tuple(g.declared.name for g in listed if g.declared.check is None),
+    )
+
+
+def hidden_values(values: Mapping[str, str], sources: Mapping[str, SecretSource]) -> frozenset[str]:
+    """What must not be shown though the task says it. Parts of a database's URL are no credentials, but for its
+    password; a URL's password is one in either form."""
+    hidden = {
+        text
+        for name, text in values.items()
+        if not (source := sources.get(name)) or source.part in ("", "password")
+    }
+    for text in tuple(hidden):
+        if "://" in text:
+            try:
+                password = Dsn.parse(text).password
+            except MalformedDsn:
+                continue
+            hidden |= {password, quote(password, safe="")}
+    return frozenset(hidden - {""})
+
+
+def seams(
+    values: Mapping[str, str],
+    sources: Mapping[str, SecretSource],
+    *,
+    database: str,
+    checks: Callable[[], Sequence[Check]],
+    strict: bool,
+    vault: str,
+    logs: LogSource,
+    progress: Callable[[str], None],
+    output: Callable[[str], None] | None = None,
+    step: Callable[[str], None] | None = None,
+) -> Seams:
+    """Args:
+    values: every declared secret's.
+    sources: where in the vault each lies.
+    database: the name of the secret that migrations take.
+    checks: what can be tried of the values.
+    strict: what could not be told from here does not pass.
+    vault: how the vault's folder is named in messages.
+    """
+
+    def places(check: Check) -> str:
+        named = dict.fromkeys(str(sources[name].reference) for name in sorted(check.uses) if name in sources)
+        return f"{vault}/{', '.join(named)}" if named else ""
+
+    def preflight() -> Tried:
+        return try_all(needed(checks(), database), database=database, strict=strict, places=places)
+
+    def looked() -> Look:
+        if database not in values:
+            raise Unseen(f"{database} is not declared")
+        return look(values[database])
+
+    given = Seams(logs, looked, preflight, hidden_values(values, sources), progress, output)
+    if step is None:
+        return given
+    from dataclasses import replace
+
+    return replace(given, step=step)
