@@ -14,6 +14,7 @@ from typing import Any, Final
 from docs.tables import Undocumented, table
 from hotdash import chatwoot
 from hotdash.dsn import PARTS
+from hotdash.migration.settings import MigrationSettings
 from hotdash.stack import settings
 
 ROOT: Final = Path(__file__).resolve().parents[1]
@@ -24,6 +25,7 @@ MINIMAL: Final[Mapping[str, Any]] = {
     "fingerprintKey": "not a key, and long enough",
     "secrets": {"DATABASE_URL": "occ/chatwoot/database_url.env"},
     "processGroups": {"web": {"count": 1, "memoryMb": 2048, "check": {"port": 3000, "path": "/api"}}},
+    "migration": {"database": "DATABASE_URL"},
 }
 """The least that a stack file can say: what it leaves out are the defaults."""
 
@@ -51,8 +53,22 @@ NOTES: Final[Mapping[str, str]] = {
     "connections.workerThreads": "`SIDEKIQ_CONCURRENCY`: connections of each worker",
     "connections.limit": "how many connections the pooler or the server gives, where that cannot be asked. Supavisor "
     "gives 15 unless it was changed",
-    "migrationDatabase": "the name of the declared secret whose URL migrations take: the direct one, where the app's "
-    "own goes through a pooler",
+    "migration": "migrations of Chatwoot's schema, run by `up` before machines get a new image; see "
+    "[migrations.md](migrations.md). Without it none is run",
+    "migration.database": "the name of the declared secret whose URL the migration takes: the direct one, where the "
+    "app's own goes through a pooler",
+    "migration.mode": "`online`: the app runs on meanwhile. `window`: workers are stopped, and started again whatever "
+    "happens",
+    "migration.web": "in a window: whether web serves on",
+    "migration.image": "the image whose migrations are run: web's, where it is not said. Where neither is declared, they run only for "
+    "another `revision`, with the image that web runs",
+    "migration.revision": "another text than the last one runs the migrations again for the same image",
+    "migration.statementTimeout": "for one statement: Chatwoot's `POSTGRES_STATEMENT_TIMEOUT`, whose own default of "
+    "14 s is too short for a large table's index",
+    "migration.timeLimit": "for the whole task. Then it is stopped, and `up` fails",
+    "migration.cpuKind": "of the machine that migrates: `shared` or `performance`",
+    "migration.cpus": "of the machine that migrates",
+    "migration.memoryMb": "of the machine that migrates; see [Sizes](#sizes)",
     "urls.frontend": "Chatwoot's `FRONTEND_URL`, declared so that the policy pack can look at it. It sets nothing",
     "urls.webhooks": "where Chatwoot's webhooks go; the same",
     "policies.NAME": "how the rule NAME of the policy pack is set: see [policies.md](policies.md)",
@@ -97,7 +113,13 @@ DEFAULTS: Final[Mapping[str, Callable[[settings.Settings], object]]] = {
     "placeholders": lambda s: "preview" if s.placeholders else "refuse",
     "undeclaredSecrets": lambda s: "remove" if s.remove_undeclared else "report",
     "preflight": lambda s: "strict" if s.strict_preflight else "warn",
-    "migrationDatabase": lambda s: s.migration_database,
+    "migration.mode": lambda s: _migration(s).mode,
+    "migration.web": lambda s: _migration(s).web,
+    "migration.statementTimeout": lambda s: seconds(_migration(s).statement_timeout),
+    "migration.timeLimit": lambda s: seconds(_migration(s).time_limit),
+    "migration.cpuKind": lambda s: _migration(s).guest.cpu_kind,
+    "migration.cpus": lambda s: _migration(s).guest.cpus,
+    "migration.memoryMb": lambda s: _migration(s).guest.memory_mb,
     "connections.webProcesses": lambda s: s.connections.web_processes,
     "connections.webThreads": lambda s: s.connections.web_threads,
     "connections.workerThreads": lambda s: s.connections.worker_threads,
@@ -123,6 +145,7 @@ FORMS: Final = {"reference": "vault reference", "duration": "duration", "path": 
 FIXED: Final = {
     "app": "The app",
     "processGroups": "Process groups",
+    "migration": "Migrations",
     "readiness": "Readiness",
     "rollout": "The rollout",
 }
@@ -212,6 +235,11 @@ def _without_default(described: str) -> str:
 
 def seconds(value: float) -> str:
     return f"{value:g}s"
+
+
+def _migration(given: settings.Settings) -> MigrationSettings:
+    assert given.migration is not None
+    return given.migration
 
 
 def _check(given: settings.Settings) -> Any:

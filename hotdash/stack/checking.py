@@ -21,6 +21,7 @@ from hotdash.stack.sizes import size_problem
 from hotdash.vault import Reference
 
 NAMESPACE: Final = "hotdash"
+MIGRATION_MEMORY_MB: Final = 2048
 
 
 def problems(values: Mapping[str, Any], *, on: date) -> Iterable[str]:
@@ -114,9 +115,14 @@ def _further_problems(values: Mapping[str, Any], sound: Mapping[str, Any]) -> It
         for part in dsn.PARTS:
             if (derived := f"POSTGRES_{part.upper()}") in names:
                 yield f"{_key(['secrets', derived])}: is derived from {source} already; take one of the two out"
-    migrates = sound.get("migrationDatabase")
+    migration = sound.get("migration") or {}
+    migrates = migration.get("database")
     if migrates and isinstance(names, Mapping) and migrates not in names:
-        yield f"{_key(['migrationDatabase'])}: {migrates} is not among hotdash:secrets; declare it there"
+        yield f"{_key(['migration', 'database'])}: {migrates} is not among hotdash:secrets; declare it there"
+    if migration:
+        yield from _size_problems(["migration"], {"memoryMb": MIGRATION_MEMORY_MB, **migration})
+        if migration.get("web") and migration.get("mode") != "window":
+            yield f"{_key(['migration', 'web'])}: counts in a window alone; say mode: window, or take it out"
     for number, item in enumerate(sound.get("exceptions", ())):
         try:
             day(item["until"])

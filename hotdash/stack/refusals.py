@@ -80,7 +80,7 @@ def pooled_migrations(
             return
         found = f"migrations would go through {name}, and nothing tells whether that is Postgres itself: {database}"
         mend = (
-            "name the secret with the direct URL under hotdash:migrationDatabase; or, where you know that this one is, "
+            "name the secret with the direct URL under hotdash:migration.database; or, where you know that this one is, "
             f"its host under hotdash:policies.{MIGRATIONS_DIRECT}.directHosts"
         )
     else:
@@ -88,9 +88,9 @@ def pooled_migrations(
         direct = classify(database.dsn).direct_form
         mend = (
             f"declare the direct URL{f' ({direct}, with the same password)' if direct else ''} as a secret of its own "
-            "(DIRECT_DATABASE_URL: occ/chatwoot/direct_database_url.env), and name it under hotdash:migrationDatabase"
+            "(DIRECT_DATABASE_URL: occ/chatwoot/direct_database_url.env), and name it under hotdash:migration.database"
         )
-    yield Refusal(MIGRATIONS_DIRECT, name, found, "hotdash:migrationDatabase", mend)
+    yield Refusal(MIGRATIONS_DIRECT, name, found, "hotdash:migration.database", mend)
 
 
 def prepared_through_pooler(
@@ -182,7 +182,7 @@ class Terms:
 def terms_of(value: Callable[[str], Any]) -> Terms:
     """From settings that were checked already; `value` gives one by its key without `hotdash:`, or None."""
     listed = plain_dates({"exceptions": value("exceptions") or []})["exceptions"]
-    return Terms(value("migrationDatabase") or DATABASE_VARIABLE, policy_exceptions(listed))
+    return Terms((value("migration") or {}).get("database") or DATABASE_VARIABLE, policy_exceptions(listed))
 
 
 def of_secrets(

@@ -4,7 +4,7 @@ types.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Final
@@ -14,6 +14,7 @@ from hotdash.drift import DeclaredGroup
 from hotdash.errors import SettingsError
 from hotdash.fly.model import HttpCheck
 from hotdash.fly.wire import parse_duration
+from hotdash.migration.settings import MigrationSettings, migration_settings
 from hotdash.plan import RolloutSettings
 from hotdash.stack.checking import problems
 from hotdash.stack.policy import PolicyException, plain_dates, policy_exceptions
@@ -103,8 +104,8 @@ class Settings:
 
     `placeholders`: a preview may use values of the vault that plainly are none; `forbidden_databases` maps a name for
     people to the reference of a database URL that Chatwoot must not use; `strict_preflight`: a secret that could not be
-    tried from here is not set; `migration_database`: the secret whose URL migrations take; `policies` and `exceptions`
-    are for the policy pack, which alone knows its rules;
+    tried from here is not set; `migration`: None where the stack declares none; `policies` and `exceptions` are for the
+    policy pack, which alone knows its rules;
     `literals` are keys under which a credential seems to stand, excepted for now, with the reason.
     """
 
@@ -121,11 +122,16 @@ class Settings:
     connections: ConnectionSettings
     forbidden_databases: Mapping[str, Reference]
     strict_preflight: bool
-    migration_database: str
+    migration: MigrationSettings | None
     urls: UrlSettings
     policies: Mapping[str, Mapping[str, Any]]
     exceptions: tuple[PolicyException, ...]
     literals: Mapping[str, str]
+
+    @property
+    def migration_database(self) -> str:
+        """The secret whose URL migrations take: whoever runs them by hand takes Chatwoot's own."""
+        return self.migration.database if self.migration else DATABASE_VARIABLE
 
 
 def load(values: Mapping[str, Any], *, file: str, on: date | None = None) -> Settings:
@@ -154,6 +160,7 @@ def load(values: Mapping[str, Any], *, file: str, on: date | None = None) -> Set
 def _typed(values: Mapping[str, Any]) -> Settings:
     app = values["app"]
     readiness = values.get("readiness", {})
+    groups = groups_of(values["processGroups"])
     return Settings(
         app=AppSettings(
             name=app["name"],
@@ -168,7 +175,7 @@ def _typed(values: Mapping[str, Any]) -> Settings:
         fingerprint_key=values["fingerprintKey"].encode(),
         secrets=_sources(values),
         remove_undeclared=values.get("undeclaredSecrets") == "remove",
-        groups=groups_of(values["processGroups"]),
+        groups=groups,
         readiness=ReadinessSettings(
             readiness.get("path", chatwoot.DEEP_PATH),
             int(readiness.get("status", 200)),
@@ -178,7 +185,7 @@ def _typed(values: Mapping[str, Any]) -> Settings:
         connections=connection_settings(values.get("connections", {})),
         forbidden_databases=forbidden_databases(values.get("forbiddenDatabases", {})),
         strict_preflight=strict_preflight(values.get("preflight")),
-        migration_database=values.get("migrationDatabase", DATABASE_VARIABLE),
+        migration=migration_settings(values.get("migration"), web_image=web_image(groups)),
         urls=_urls(values.get("urls", {})),
         policies=values.get("policies", {}),
         exceptions=policy_exceptions(values.get("exceptions", ())),
@@ -259,6 +266,12 @@ def groups_of(values: Mapping[str, Any]) -> tuple[GroupSettings, ...]:
     ]
     # What serves people moves first: a worker that runs ahead of a broken web helps nobody.
     return tuple(sorted(groups, key=lambda g: (g.declared.check is None, g.declared.name)))
+
+
+def web_image(groups: Iterable[GroupSettings]) -> str:
+    """The image that is declared for the groups with a check; empty where none is, or several are."""
+    images = {group.declared.image for group in groups if group.declared.check is not None}
+    return next(iter(images)) or "" if len(images) == 1 else ""
 
 
 def _check(values: Mapping[str, Any]) -> HttpCheck:

@@ -35,7 +35,7 @@ def _migrations_direct(facts: Facts, config: Config) -> Iterator[Finding]:
         yield Finding(
             name,
             f"migrations would take {name}, which {what}: nobody can tell where they would go",
-            "hotdash:migrationDatabase",
+            "hotdash:migration.database",
             "declare the direct URL as a secret, and name it there",
         )
     for refusal in pooled_migrations(name, facts.databases, config["directHosts"]):
@@ -53,7 +53,7 @@ def _connection_budget(facts: Facts, _config: Config) -> Iterator[Finding]:
             DATABASE_VARIABLE,
             f"Chatwoot opens up to {demand.total} connections, and there are {limit} ({whose}): {demand}",
             "hotdash:connections",
-            "migrate through the direct URL (hotdash:migrationDatabase); lower the counts or the threads "
+            "migrate through the direct URL (hotdash:migration.database); lower the counts or the threads "
             "(RAILS_MAX_THREADS, SIDEKIQ_CONCURRENCY) and declare them under hotdash:connections; or raise the pool "
             "size and declare it as hotdash:connections.limit"
             if demand.migrations
@@ -129,7 +129,7 @@ def _own_database(facts: Facts, config: Config) -> Iterator[Finding]:
             name,
             f"migrations would change another database than the one that Chatwoot uses: {name} leads to {migrates}, "
             f"{DATABASE_VARIABLE} to {used}",
-            "hotdash:migrationDatabase",
+            "hotdash:migration.database",
             f"name the direct URL of {DATABASE_VARIABLE}'s own database there",
         )
 
@@ -167,7 +167,7 @@ RULES: Final = (
         why="a session pooler gives 15 connections and web and worker hold them all: the migration is the 16th and "
         "fails with `max clients reached`. A transaction pooler loses the lock that a migration holds (Active Record's "
         "migrator; rails/rails#32622)",
-        mend="declare the direct URL as a secret of its own, and name it under hotdash:migrationDatabase",
+        mend="declare the direct URL as a secret of its own, and name it under hotdash:migration.database",
         subjects="the secret that migrations take",
         example="DATABASE_URL",
         needs=frozenset({"databases", "migration_database", "secrets"}),

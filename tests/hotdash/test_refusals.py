@@ -46,10 +46,10 @@ def test_others_are_refused_without_their_password(url: str) -> None:
     assert (refusal.rule, refusal.subject, refusal.where) == (
         "migrations-direct",
         "A",
-        "hotdash:migrationDatabase",
+        "hotdash:migration.database",
     )
     assert VALUE not in str(refusal)
-    assert "hotdash:migrationDatabase" in refusal.mend
+    assert "hotdash:migration.database" in refusal.mend
     direct = "postgres://postgres:…@db.abcdefghijklmnopqrst.supabase.co:5432/postgres"
     assert (direct in refusal.mend) == (url != UNKNOWN)  # where it can be known
 
@@ -174,7 +174,7 @@ def test_an_exception_lets_its_own_pass_for_its_time() -> None:
 
 def test_the_terms_of_a_stack_file() -> None:
     values: dict[str, Any] = {
-        "migrationDatabase": "DIRECT_DATABASE_URL",
+        "migration": {"database": "DIRECT_DATABASE_URL"},
         "exceptions": [{"rule": "a", "reason": "b", "until": "2026-12-31 00:00:00 +0000 UTC"}],
     }
     assert terms_of(lambda key: values.get(key)) == Terms(

@@ -205,7 +205,7 @@ json_values = st.recursive(
 )
 known_keys = [
     "app", "vault", "fly", "fingerprintKey", "secrets", "derivePostgresFrom", "undeclaredSecrets", "processGroups",
-    "readiness", "rollout", "migrationDatabase", "urls", "policies", "exceptions",
+    "readiness", "rollout", "migration", "urls", "policies", "exceptions",
 ]  # fmt: skip
 
 
@@ -383,7 +383,7 @@ EXCEPTION = {
 def test_what_is_said_to_the_policies() -> None:
     settings = load(
         good(
-            migrationDatabase="SMTP",
+            migration={"database": "SMTP"},
             urls={"frontend": "https://a.example", "webhooks": ["https://b.example/hook?a=1"]},
             policies={"memory-floor": {"floorMb": 1024, "reason": "it is enough"}},
             exceptions=[EXCEPTION, {**EXCEPTION, "subject": "web"}],
@@ -411,7 +411,7 @@ def test_a_day_without_quotes_is_one_too(until: object) -> None:
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        (good(migrationDatabase="NONE"), "hotdash:migrationDatabase: NONE is not among hotdash:secrets"),
+        (good(migration={"database": "NONE"}), "hotdash:migration.database: NONE is not among hotdash:secrets"),
         (good(urls={"frontend": "a.example"}), "hotdash:urls.frontend: must be a URL"),
         (good(urls={"webhooks": ["https://u:p@h/"]}), "hotdash:urls.webhooks.0: must be a URL"),
         (good(policies={"memory-floor": {"floorMb": 1}}), "hotdash:policies.memory-floor.reason: is missing"),

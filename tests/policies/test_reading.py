@@ -37,7 +37,7 @@ SETTINGS: Mapping[str, Any] = {
     "app": {"name": "hotdash-chatwoot", "organization": "hotdash"},
     "fingerprintKey": "0123456789abcdef",
     "secrets": dict.fromkeys(("DATABASE_URL", "DIRECT_DATABASE_URL", "POSTGRES_PORT", "FORCE_SSL"), "a.env"),
-    "migrationDatabase": "DIRECT_DATABASE_URL",
+    "migration": {"database": "DIRECT_DATABASE_URL"},
     "forbiddenDatabases": {"HotDash": "h.env"},
     "connections": {"webThreads": 3, "limit": 16},
     "processGroups": {
