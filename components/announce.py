@@ -17,7 +17,7 @@ from typing import Any
 import pulumi
 from pulumi.output import Unknown
 
-from components import process_group, readiness, secrets
+from components import migration, process_group, readiness, secrets
 from components.connection import Connection
 from components.secret_properties import by_name, live_properties
 from hotdash.drift import Drift, Kind, shown_time, told
@@ -46,6 +46,7 @@ class Announcements:
 
     app: pulumi.ResourceHookBinding
     secrets: pulumi.ResourceHookBinding
+    migration: pulumi.ResourceHookBinding
     group: pulumi.ResourceHookBinding
     readiness: pulumi.ResourceHookBinding
 
@@ -63,6 +64,10 @@ def announcements(connection: Connection) -> Announcements:
         pulumi.ResourceHookBinding(
             before_update=[_hook("secrets-drift", _secrets)],
             before_create=[_hook("secrets-adopted", adoption.secrets)],
+        ),
+        pulumi.ResourceHookBinding(
+            before_update=[_hook("migration-drift", lambda olds, news: Said(migration.drift(olds, news)))],
+            before_create=[_hook("migration-adopted", adoption.migration)],
         ),
         pulumi.ResourceHookBinding(
             before_update=[_hook("group-drift", lambda olds, news: Said(process_group.drift(olds, news)))],
@@ -133,6 +138,13 @@ class _Adoption:
             notes += [f"  {name} (set {shown_time(live[name].updated_at)})" for name in unknown]
         notes += _lines(secrets.databases_told({}, news))
         return Said(tuple(item for item in found if item.subject not in unknown), tuple(notes))
+
+    def migration(self, _olds: Mapping[str, Any], news: Mapping[str, Any]) -> Said:
+        found = migration.adoption_drift(news, self._connection.snapshot(news["app"]).machines())
+        image = news.get("image")
+        if found or not image:
+            return Said(found)
+        return Said(notes=(f"web runs {image} already: up takes its schema as applied, and runs nothing",))
 
     def readiness(self, _olds: Mapping[str, Any], news: Mapping[str, Any]) -> Said:
         return Said(readiness.drift(readiness.look(news), news))

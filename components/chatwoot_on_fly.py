@@ -8,10 +8,12 @@ from pulumi.runtime.config import is_config_secret
 from components.announce import announcements
 from components.app import App
 from components.connection import Connection
+from components.migration import Migration
 from components.process_group import ProcessGroup
 from components.readiness import Readiness
 from components.secret_properties import declared_text
 from components.secrets import Secrets
+from hotdash.migration.deciding import groups_by_role
 from hotdash.stack.checking import NAMESPACE
 from hotdash.stack.declared import declared_properties
 from hotdash.stack.settings import Settings
@@ -19,7 +21,7 @@ from hotdash.stack.values import Declaration
 
 
 class ChatwootOnFly(pulumi.ComponentResource):
-    """App, secrets, process groups and readiness, in the order in which they may change.
+    """App, secrets, migration, process groups and readiness, in the order in which they may change.
 
     Its inputs are what the stack declares, in clear: policies look at them before anything below it is touched. They
     are its outputs too, because policies about the whole stack are shown those alone.
@@ -68,6 +70,20 @@ class ChatwootOnFly(pulumi.ComponentResource):
             delete_on_destroy=deletes,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[app], hooks=hooks.secrets),
         )
+        # A new image runs on a schema that fits it: a migration that fails leaves the old one running.
+        before: list[pulumi.Resource] = [staged]
+        if settings.migration:
+            before.append(
+                Migration(
+                    name,
+                    settings.migration,
+                    groups_by_role(settings.groups),
+                    app=settings.app.name,
+                    database=declared.databases.get(settings.migration.database),
+                    staged=staged,
+                    opts=pulumi.ResourceOptions(parent=self, depends_on=[staged], hooks=hooks.migration),
+                )
+            )
         groups: list[ProcessGroup] = []
         for group in settings.groups:
             groups.append(
@@ -80,7 +96,9 @@ class ChatwootOnFly(pulumi.ComponentResource):
                     remove_undeclared=settings.remove_undeclared,
                     delete_on_destroy=deletes,
                     # One group after the other: web moves, and only when it is well the worker does.
-                    opts=pulumi.ResourceOptions(parent=self, depends_on=[staged, *groups], hooks=hooks.group),
+                    opts=pulumi.ResourceOptions(
+                        parent=self, depends_on=[*before, *groups], hooks=hooks.group
+                    ),
                 )
             )
         Readiness(

@@ -24,8 +24,11 @@ from hotdash.vault import Vault
 
 if TYPE_CHECKING:
     from hotdash.fly.client import Fly
+    from hotdash.fly.logs import FlyLogs
     from hotdash.plan import RolloutSettings
     from hotdash.preflight import Check, Demand
+    from hotdash.stack.refusals import Terms
+    from hotdash.stack.settings import SecretSource
 
 READERS: Final = 16
 DEBUG_VARIABLE: Final = "HOTDASH_DEBUG"
@@ -83,6 +86,34 @@ class Connection:
         from hotdash.stack.settings import rollout_settings
 
         return rollout_settings(self.setting("rollout") or {})
+
+    def secrets(self) -> tuple[Mapping[str, SecretSource], Mapping[str, str]]:
+        """Where each declared secret lies, and all their values.
+
+        Raises:
+            VaultError: with everything that the vault lacks.
+        """
+        from hotdash.stack.settings import secret_sources
+        from hotdash.stack.values import values_of
+
+        sources = secret_sources(
+            {"secrets": self._value("secrets") or {}, "derivePostgresFrom": self._value("derivePostgresFrom")}
+        )
+        return sources, values_of(sources, self.vault)
+
+    @property
+    def logs(self) -> FlyLogs:
+        from hotdash.fly.logs import FlyLogs
+        from hotdash.stack.settings import token_reference
+
+        return FlyLogs(find_token(self.vault, token_reference({"fly": self._value("fly") or {}})))
+
+    @property
+    def terms(self) -> Terms:
+        """What the stack file says to what may not be."""
+        from hotdash.stack.refusals import terms_of
+
+        return terms_of(self._value)
 
     @property
     def strict_preflight(self) -> bool:

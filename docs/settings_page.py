@@ -60,8 +60,8 @@ NOTES: Final[Mapping[str, str]] = {
     "migration.mode": "`online`: the app runs on meanwhile. `window`: workers are stopped, and started again whatever "
     "happens",
     "migration.web": "in a window: whether web serves on",
-    "migration.image": "the image whose migrations are run: web's, where it is not said. Where neither is declared, they run only for "
-    "another `revision`, with the image that web runs",
+    "migration.image": "the image whose migrations are run: web's, where it is not said. Where neither is declared, "
+    "they run only for another `revision`, with the image that web runs",
     "migration.revision": "another text than the last one runs the migrations again for the same image",
     "migration.statementTimeout": "for one statement: Chatwoot's `POSTGRES_STATEMENT_TIMEOUT`, whose own default of "
     "14 s is too short for a large table's index",

@@ -20,6 +20,11 @@ LOADED_WHEN_CALLED: Final = {
         "gate",
         "What stands against merging: drift, and what policies refuse.",
     ),
+    "migrate": (
+        "hotdash.cli.migrate",
+        "migrate",
+        "Chatwoot's schema: what would be migrated and why, a run by hand, one that was left.",
+    ),
     "preflight": (
         "hotdash.cli.preflight",
         "preflight",

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from urllib.parse import quote
 
 from hotdash.dsn import Dsn, MalformedDsn
-from hotdash.migration.deciding import Groups
 from hotdash.migration.following import LogSource
 from hotdash.migration.runner import Seams
 from hotdash.migration.schema import Look, Unseen, look
 from hotdash.migration.trying import Tried, needed, try_all
 from hotdash.preflight.outcome import Check
-from hotdash.stack.settings import GroupSettings, SecretSource
-
-
-def groups_by_role(groups: Iterable[GroupSettings]) -> Groups:
-    """Groups with a check are web, the others are workers, as everywhere."""
-    listed = tuple(groups)
-    return Groups(
-        tuple(g.declared.name for g in listed if g.declared.check is not None),
-        tuple(g.declared.name for g in listed if g.declared.check is None),
-    )
+from hotdash.stack.settings import SecretSource
 
 
 def hidden_values(values: Mapping[str, str], sources: Mapping[str, SecretSource]) -> frozenset[str]:
@@ -77,8 +68,4 @@ def seams(
         return look(values[database])
 
     given = Seams(logs, looked, preflight, hidden_values(values, sources), progress, output)
-    if step is None:
-        return given
-    from dataclasses import replace
-
-    return replace(given, step=step)
+    return replace(given, step=step) if step else given

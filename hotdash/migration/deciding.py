@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from hotdash.drift import Drift, Kind, shown_time
 from hotdash.fly.model import Machine
 from hotdash.migration.journal import Applied, Journal, applied_in, journal_in, owned
 from hotdash.migration.settings import MigrationSettings, Mode, Web
+
+if TYPE_CHECKING:
+    from hotdash.stack.settings import GroupSettings
 
 SUBJECT = "migration"
 
@@ -33,6 +37,15 @@ class Groups:
         if settings.mode is Mode.ONLINE:
             return ()
         return self.workers if settings.web is Web.KEEP else (*self.workers, *self.web)
+
+
+def groups_by_role(groups: Iterable[GroupSettings]) -> Groups:
+    """Groups with a check are web, the others are workers, as everywhere."""
+    listed = tuple(groups)
+    return Groups(
+        tuple(g.declared.name for g in listed if g.declared.check is not None),
+        tuple(g.declared.name for g in listed if g.declared.check is None),
+    )
 
 
 @dataclass(frozen=True)

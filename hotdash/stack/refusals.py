@@ -80,8 +80,8 @@ def pooled_migrations(
             return
         found = f"migrations would go through {name}, and nothing tells whether that is Postgres itself: {database}"
         mend = (
-            "name the secret with the direct URL under hotdash:migration.database; or, where you know that this one is, "
-            f"its host under hotdash:policies.{MIGRATIONS_DIRECT}.directHosts"
+            "name the secret with the direct URL under hotdash:migration.database; or, where you know that this one "
+            f"is, its host under hotdash:policies.{MIGRATIONS_DIRECT}.directHosts"
         )
     else:
         found = f"migrations would go through a pooler ({database.pooling}): {name} leads to {database}"

@@ -173,7 +173,7 @@ def _typed(values: Mapping[str, Any]) -> Settings:
         placeholders=values.get("placeholders") == "preview",
         token=token_reference(values),
         fingerprint_key=values["fingerprintKey"].encode(),
-        secrets=_sources(values),
+        secrets=secret_sources(values),
         remove_undeclared=values.get("undeclaredSecrets") == "remove",
         groups=groups,
         readiness=ReadinessSettings(
@@ -235,7 +235,9 @@ def rollout_settings(values: Mapping[str, Any]) -> RolloutSettings:
     return RolloutSettings(**given)
 
 
-def _sources(values: Mapping[str, Any]) -> dict[str, SecretSource]:
+def secret_sources(values: Mapping[str, Any]) -> dict[str, SecretSource]:
+    """Where each secret's value lies, those that are parts of a database's URL included, by `secrets` and
+    `derivePostgresFrom`."""
     sources = {
         name: SecretSource(Reference.parse(text, default_key=name))
         for name, text in values["secrets"].items()
