@@ -39,7 +39,17 @@ from hotdash.migration.failure import (
     reason_in,
 )
 from hotdash.migration.following import End, LogSource, Output, follow
-from hotdash.migration.journal import Applied, Journal, SchemaState, Step, owned, steps_from
+from hotdash.migration.journal import (
+    JOURNAL_KEY,
+    Applied,
+    Journal,
+    SchemaState,
+    Step,
+    applied_in,
+    metadata_of,
+    owned,
+    steps_from,
+)
 from hotdash.migration.lock import Lock, this_owner
 from hotdash.migration.schema import Look, Unseen
 from hotdash.migration.settings import MigrationSettings
@@ -180,8 +190,10 @@ class Migration:
 
     def resume(self) -> Report:
         """End a run that was left, and begin none. Raises as `run`."""
-        if self._kept().unfinished is None:
-            return Report(self._kept().applied)
+        kept = self._kept()
+        if kept.unfinished is None:
+            self._spread(kept)
+            return Report(kept.applied)
         with self._lock("going on with a run that was left") as lock:
             left = self._kept().unfinished
             done = self._end(left, lock) if left else None
@@ -192,7 +204,9 @@ class Migration:
 
         Returns the run's journal; None: there was none. Raises as `run`.
         """
-        if self._kept().unfinished is None:
+        kept = self._kept()
+        if kept.unfinished is None:
+            self._spread(kept)
             return None
         with self._lock("aborting a run that was left") as lock:
             left = self._kept().unfinished
@@ -209,11 +223,11 @@ class Migration:
     def _own(self) -> tuple[Machine, ...]:
         return owned(self._fly.machines(self._app), self._groups.all)
 
-    def _lock(self, reason: str) -> Lock:
+    def _lock(self, reason: str, machines: Sequence[Machine] | None = None) -> Lock:
         return Lock(
             self._fly,
             self._app,
-            self._own(),
+            self._own() if machines is None else machines,
             self._run_settings,
             owner=self._seams.named_owner,
             reason=reason,
@@ -225,6 +239,7 @@ class Migration:
         """Keep that the app was found with the declared image: so another one is told from it later."""
         taken = adopted(self._settings, kept)
         if taken is None:
+            self._spread(kept)
             return Report(kept.applied)
         applied = replace(taken, at=self._seams.now())
         self._lock("").adopt(applied)
@@ -232,6 +247,12 @@ class Migration:
             f"migration: web runs {applied.image} already, so its schema counts as applied; nothing was run"
         )
         return Report(applied)
+
+    def _spread(self, kept: Kept) -> None:
+        """Finish a keeping that reached some machines alone."""
+        behind = [m for m in self._own() if applied_in([m]) != kept.applied or JOURNAL_KEY in metadata_of(m)]
+        if kept.applied and behind:
+            self._lock("", behind).record(kept.applied)
 
     def _begin(self, reason: str, kept: Kept, lock: Lock, ran: int) -> Report:
         image = image_to_run(self._settings, kept)
