@@ -127,7 +127,7 @@ def lease(body: Mapping[str, Any]) -> Lease:
 
 def lease_holder(body: Mapping[str, Any]) -> LeaseHolder:
     data = body.get("data") or body
-    until = data.get("expires_at")
+    until = data["expires_at"]
     # Seconds since 1970 here, text beside a machine.
     moment = parse_time(until * 1000) if isinstance(until, int | float) else parse_time(until)
     return LeaseHolder(str(data.get("owner") or ""), str(data.get("description") or ""), moment)

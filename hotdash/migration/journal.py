@@ -214,7 +214,7 @@ def journal_in(machines: Iterable[Machine]) -> Journal | None:
     does not count: it was to be removed, and its machine's host did not answer then."""
     there = tuple(machines)
     applied = applied_in(there)
-    ended = applied.run if applied else ""
+    ended = applied.run if applied and applied.run else None
     found = [journal_from(str(metadata_of(m).get(JOURNAL_KEY) or "")) for m in there]
     known = [journal for journal in found if journal and journal.run != ended]
     return max(known, key=lambda j: (j.since, j.entry), default=None)

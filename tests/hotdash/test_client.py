@@ -85,6 +85,7 @@ READS: dict[str, tuple[Call, Any]] = {
     "secrets": (lambda fly: fly.secrets("a"), {"secrets": []}),
     "machines": (lambda fly: fly.machines("a"), []),
     "machine": (lambda fly: fly.machine("a", "m1"), MACHINE),
+    "lease_holder": (lambda fly: fly.lease_holder("a", "m1"), {"data": {"owner": "o", "expires_at": 1}}),
     "token_scopes": (lambda fly: fly.token_scopes(), {"tokens": [{"org_slug": "hotdash", "apps": []}]}),
 }
 REPEATABLE: dict[str, tuple[Call, Any]] = {
@@ -93,6 +94,11 @@ REPEATABLE: dict[str, tuple[Call, Any]] = {
         {"secrets": [], "version": 3},
     ),
     "destroy_machine": (lambda fly: fly.destroy_machine("a", "m1", "n"), None),
+    "stop_machine": (
+        lambda fly: fly.stop_machine("a", "m1", "n", signal="SIGTERM", timeout=15.0),
+        {"ok": True},
+    ),
+    "change_metadata": (lambda fly: fly.change_metadata("a", "m1", {"k": "v", "old": None}), None),
     "delete_app": (lambda fly: fly.delete_app("a"), None),
     "keep a lease": (lambda fly: fly.acquire_lease("a", "m1", ttl=30, nonce="n"), LEASE),
     "release_lease": (lambda fly: fly.release_lease("a", "m1", "n"), {}),
@@ -161,6 +167,19 @@ def refusal(scene: Scene, call: Call) -> FlyError:
             {"config": {"image": "a:2"}, "current_version": "v1", "min_secrets_version": 7},
         ),
         ("start_machine", "POST", "/v1/apps/a/machines/m1/start", None),
+        (
+            "stop_machine",
+            "POST",
+            "/v1/apps/a/machines/m1/stop",
+            {"signal": "SIGTERM", "timeout": "15s"},
+        ),
+        (
+            "change_metadata",
+            "PATCH",
+            "/v1/apps/a/machines/m1/metadata",
+            {"metadata": {"k": "v", "old": None}},
+        ),
+        ("lease_holder", "GET", "/v1/apps/a/machines/m1/lease", None),
         ("destroy_machine", "DELETE", "/v1/apps/a/machines/m1?force=true&kill=true", None),
         ("acquire_lease", "POST", "/v1/apps/a/machines/m1/lease?ttl=30", None),
         ("keep a lease", "POST", "/v1/apps/a/machines/m1/lease?ttl=30", None),
@@ -176,7 +195,14 @@ def test_each_call_asks_what_fly_documents(name: str, method: str, path: str, bo
     assert (request.method, str(request.url)) == (method, f"http://fly.test{path}")
     assert (json.loads(request.content) if request.content else None) == body
     assert request.headers["authorization"] == f"FlyV1 {TOKEN}"
-    with_nonce = {"update_machine", "start_machine", "destroy_machine", "keep a lease", "release_lease"}
+    with_nonce = {
+        "update_machine",
+        "start_machine",
+        "stop_machine",
+        "destroy_machine",
+        "keep a lease",
+        "release_lease",
+    }
     assert request.headers.get("fly-machine-lease-nonce") == ("n" if name in with_nonce else None)
 
 

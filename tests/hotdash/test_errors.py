@@ -54,6 +54,8 @@ def test_codes_do_not_change() -> None:
         "RateLimited": "fly-rate-limited",
         "Unreachable": "fly-unreachable",
         "RolloutFailed": "rollout-failed",
+        "MigrationFailed": "migration-failed",
+        "MigrationLocked": "migration-locked",
         "ReadinessFailed": "not-ready",
     }
 
