@@ -105,12 +105,17 @@ async def set_rate_limits(call: Call) -> Answer:
 
 
 async def set_settings(call: Call) -> Answer:
-    """How machines behave from their next launch: `boot_seconds`, `memory_need_mb` by process group."""
+    """How machines behave from their next launch: `boot_seconds`, `memory_need_mb` by process group, `migration`."""
     settings, body = call.world.settings, call.body()
     if (seconds := body.get("boot_seconds")) is not None:
         settings.boot_seconds = float(seconds)
     if (need := body.get("memory_need_mb")) is not None:
         settings.memory_need_mb = {str(group): int(mb) for group, mb in need.items()}
+    if (migration := body.get("migration")) is not None:
+        # slow: seconds before each; statement: seconds of one statement of each; fail_at: the version that fails.
+        if not isinstance(migration, dict) or migration.keys() - {"slow", "statement", "fail_at"}:
+            raise bad_request("migration takes slow, statement and fail_at")
+        settings.migration = migration
     await call.plant.store.commit()
     return Answer(200, asdict(settings))
 

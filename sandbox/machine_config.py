@@ -4,6 +4,7 @@ Plain functions over the wire's dicts; no machine and no world in here."""
 
 import copy
 import hashlib
+import json
 import re
 import signal
 from collections.abc import Mapping
@@ -13,6 +14,8 @@ from sandbox.host import LaunchSpec
 from sandbox.refusal import bad_request
 from sandbox.state import App, Machine, Settings, Version
 
+ONE_OFF = "fly_app_release_command"
+"""The group of machines that run one task and are gone."""
 _SHARED_CPUS = {1, 2, 4, 6, 8}
 _PERFORMANCE_CPUS = {1, 2, 4, 6, 8, 10, 12, 14, 16, 32, 64, 128}
 
@@ -182,6 +185,8 @@ def environment(app: App, machine: Machine, version: Version, settings: Settings
     }
     if (need := settings.memory_need_mb.get(machine.group)) is not None:
         env["SANDBOX_MEMORY_NEED_MB"] = str(need)
+    if settings.migration and machine.group == ONE_OFF:
+        env["SANDBOX_MIGRATION"] = json.dumps(settings.migration)
     if app.never_healthy:
         env["SANDBOX_NEVER_HEALTHY"] = "1"
     env.update(config.get("env") or {})

@@ -21,6 +21,8 @@ RESTART_DELAY_SECONDS = 1.0
 PULL_SECONDS = 0.5
 DEFAULT_MAX_RETRIES = 10
 SIGKILL = 9
+HOST_FAILED = 255
+"""The exit code of a task that ended with its host."""
 _REST = {"stop": "stopped", "suspend": "suspended", "destroy": "destroyed"}
 
 
@@ -103,13 +105,24 @@ class Movement:
         """After a start with a kept state: machines that ran run again, same version, same secrets, nothing noted."""
         for app in self.store.world.apps.values():
             for machine in list(app.active()):
-                if machine.goal == "run":
+                if machine.goal == "run" and _runs_once(machine):
+                    self._lose(machine)
+                elif machine.goal == "run":
                     _drop_unpullable(machine)
                     await self._run(app, machine, 0, noted=machine.state != "started")
                 elif machine.state not in SETTLED or machine.state == "created":
                     machine.state = _REST[machine.goal]
                     machine.text = None
         await self.store.commit()
+
+    def _lose(self, machine: Machine) -> None:
+        """A machine whose task died with its host: it is not begun again."""
+        self._note_exit(machine, Exit(HOST_FAILED, None, oom_killed=False, requested=False), restarting=False)
+        machine.goal, machine.state = "stop", "stopped"
+        if machine.config.get("auto_destroy"):
+            machine.goal, machine.state = "destroy", "destroyed"
+            machine.add_event("destroy", "destroyed", "flyd")
+        machine.text = None
 
     async def forget(self, app: App) -> None:
         """End every process of an app that is being deleted, and let go of its machines."""
@@ -370,3 +383,7 @@ def _drop_unpullable(machine: Machine) -> None:
     """Back to the newest version that can run."""
     while len(machine.versions) > 1 and not machine_config.can_be_pulled(machine.config):
         machine.versions.pop(0)
+
+
+def _runs_once(machine: Machine) -> bool:
+    return (machine.config.get("restart") or {}).get("policy") == "no"

@@ -33,6 +33,7 @@ VAULT: Mapping[str, tuple[str, ...]] = {
     "occ/chatwoot/webhook_secret.env": ("CHATWOOT_WEBHOOK_SECRET",),
 }
 TOKEN_FILE = "occ/fly/api_token.env"
+DIRECT_FILE = "occ/chatwoot/direct_database_url.env"
 
 
 @dataclass(frozen=True)
@@ -127,6 +128,8 @@ def write_vault(vault: Path, values: Mapping[str, str], token: str) -> None:
     """Write the vault's files as they were at first; files that are not the seed's stay."""
     contents = {file: {key: values[key] for key in keys} for file, keys in VAULT.items()}
     contents[TOKEN_FILE] = {"FLY_API_TOKEN": token}
+    # For migrations; Fly has it only once a stack declares it.
+    contents[DIRECT_FILE] = {"DIRECT_DATABASE_URL": values["DATABASE_URL"]}
     for file, entries in contents.items():
         path = vault / file
         for folder in (vault, *reversed(path.relative_to(vault).parents[:-1])):

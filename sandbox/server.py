@@ -21,7 +21,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route as WebRoute
 
 from sandbox import admin, ports, stamps, uiex
-from sandbox.api import apps, leases, machines, metadata, secrets
+from sandbox.api import apps, leases, logs, machines, metadata, secrets
 from sandbox.api.calls import Route
 from sandbox.api.pipeline import Endpoint, unknown_route
 from sandbox.checks import Checker
@@ -43,6 +43,7 @@ API_ROUTES = (
     *leases.ROUTES,
     *metadata.ROUTES,
     *secrets.ROUTES,
+    *logs.ROUTES,
     *door.ROUTES,
     *uiex.ROUTES,
 )

@@ -240,11 +240,13 @@ class Token:
 
 @dataclass
 class Settings:
-    """How the sandbox's machines behave. Memory in MB by process group, boot time in seconds."""
+    """How the sandbox's machines behave. Memory in MB by process group, boot time in seconds; `migration`: see
+    chatwoot/migration.py."""
 
     memory_need_mb: dict[str, int] = field(default_factory=lambda: {"web": 600, "worker": 700})
     boot_seconds: float = 1.0
     rate_limits: bool = False
+    migration: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass

@@ -131,16 +131,10 @@ def drift(settings: MigrationSettings, kept: Kept, groups: Groups) -> tuple[Drif
     if kept.unfinished:
         found.append(_unfinished(kept.unfinished))
     if reason := reason_to_run(settings, replace(kept, unfinished=None)):
-        applied = kept.applied
-        was = (
-            f"image {applied.image}, revision {applied.revision or '(none)'}"
-            if applied
-            else "nothing recorded"
-        )
-        wants = image_to_run(settings, kept) or f"revision {settings.revision}"
-        remedy = f"runs db:chatwoot_prepare of {wants}, {window_text(settings, groups)}"
-        since = applied.at if applied else None
-        found.append(Drift(Kind.MIGRATION_PENDING, SUBJECT, was, wants, reason, remedy, since))
+        what = image_to_run(settings, kept) or f"revision {settings.revision}"
+        remedy = f"runs db:chatwoot_prepare of {what}, {window_text(settings, groups)}"
+        since = kept.applied.at if kept.applied else None
+        found.append(Drift(Kind.MIGRATION_PENDING, SUBJECT, reason, "", "", remedy, since))
     return tuple(found)
 
 

@@ -31,9 +31,12 @@ def main(arguments: list[str]) -> int:
     if role == "sleep":
         threading.Event().wait()
     if role == "task":
-        from sandbox.chatwoot import task
+        from sandbox.chatwoot import migration, task
 
-        code, output, errors = task.run(json.loads(env.get("SANDBOX_COMMAND", "[]")), env)
+        command = json.loads(env.get("SANDBOX_COMMAND", "[]"))
+        if migration.is_asked_for(command):
+            return migration.run(command, env, log)
+        code, output, errors = task.run(command, env)
         for line in (output + errors).splitlines():
             log(line)
         return code
