@@ -6,7 +6,7 @@ import secrets
 from dataclasses import asdict
 from typing import Any
 
-from sandbox import faults, releases
+from sandbox import faults, migration_settings, releases
 from sandbox.api import leases
 from sandbox.api.calls import Answer, Call, Route
 from sandbox.api.machine_view import wire
@@ -111,11 +111,8 @@ async def set_settings(call: Call) -> Answer:
         settings.boot_seconds = float(seconds)
     if (need := body.get("memory_need_mb")) is not None:
         settings.memory_need_mb = {str(group): int(mb) for group, mb in need.items()}
-    if (migration := body.get("migration")) is not None:
-        # slow: seconds before each; statement: seconds of one statement of each; fail_at: the version that fails.
-        if not isinstance(migration, dict) or migration.keys() - {"slow", "statement", "fail_at"}:
-            raise bad_request("migration takes slow, statement and fail_at")
-        settings.migration = migration
+    if "migration" in body:
+        settings.migration = migration_settings.accept(body["migration"] or {})
     await call.plant.store.commit()
     return Answer(200, asdict(settings))
 

@@ -6,6 +6,7 @@ measurements with many machines. The real one is runtime.py and checks.py."""
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from sandbox import stamps
@@ -65,6 +66,8 @@ class Host(Protocol):
 
     def processes(self, machine_id: str) -> list[dict[str, Any]]: ...
 
+    def log_path(self, machine_id: str) -> Path | None: ...
+
     async def close(self) -> None: ...
 
 
@@ -117,6 +120,9 @@ class NullHost:
 
     def processes(self, machine_id: str) -> list[dict[str, Any]]:
         return []
+
+    def log_path(self, machine_id: str) -> Path | None:
+        return None
 
     async def close(self) -> None:
         self.running.clear()

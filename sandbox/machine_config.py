@@ -185,8 +185,12 @@ def environment(app: App, machine: Machine, version: Version, settings: Settings
     }
     if (need := settings.memory_need_mb.get(machine.group)) is not None:
         env["SANDBOX_MEMORY_NEED_MB"] = str(need)
-    if settings.migration and machine.group == ONE_OFF:
+    if settings.migration:
         env["SANDBOX_MIGRATION"] = json.dumps(settings.migration)
+        if machine.group == ONE_OFF and (memory := settings.migration.get("memory_mb")):
+            env["SANDBOX_MEMORY_NEED_MB"] = str(memory)
+    if settings.fill_pools:
+        env["SANDBOX_FILL_POOLS"] = "1"
     if app.never_healthy:
         env["SANDBOX_NEVER_HEALTHY"] = "1"
     env.update(config.get("env") or {})

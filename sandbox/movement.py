@@ -113,16 +113,14 @@ class Movement:
                 elif machine.state not in SETTLED or machine.state == "created":
                     machine.state = _REST[machine.goal]
                     machine.text = None
+                if machine.state == "stopped" and _is_over(machine):
+                    _destroyed(machine)
         await self.store.commit()
 
     def _lose(self, machine: Machine) -> None:
         """A machine whose task died with its host: it is not begun again."""
         self._note_exit(machine, Exit(HOST_FAILED, None, oom_killed=False, requested=False), restarting=False)
         machine.goal, machine.state = "stop", "stopped"
-        if machine.config.get("auto_destroy"):
-            machine.goal, machine.state = "destroy", "destroyed"
-            machine.add_event("destroy", "destroyed", "flyd")
-        machine.text = None
 
     async def forget(self, app: App) -> None:
         """End every process of an app that is being deleted, and let go of its machines."""
@@ -206,12 +204,13 @@ class Movement:
             if self._is_last(machine, order):
                 machine.state = done
             await self.saved(machine)
+            if self._is_last(machine, order) and done == "stopped":
+                await self._destroy_if_over(machine)
 
     async def finish_destroy(self, machine: Machine) -> None:
         async with self._lock(machine):
             await self._halt_noted(machine, SIGKILL, 1.0)
-            machine.state = "destroyed"
-            machine.add_event("destroy", "destroyed", "flyd")
+            _destroyed(machine)
             self._app(machine).forget_old_machines()
             await self.saved(machine)
 
@@ -240,7 +239,10 @@ class Movement:
         else:
             machine.state, machine.goal = "stopped", "stop"
         await self.saved(machine)
-        if machine.config.get("auto_destroy") and machine.state == "stopped":
+        await self._destroy_if_over(machine)
+
+    async def _destroy_if_over(self, machine: Machine) -> None:
+        if machine.state == "stopped" and _is_over(machine):
             machine.goal, machine.state = "destroy", "destroying"
             machine.add_event("destroy", "destroying", "flyd")
             self.take_order(machine)
@@ -387,3 +389,13 @@ def _drop_unpullable(machine: Machine) -> None:
 
 def _runs_once(machine: Machine) -> bool:
     return (machine.config.get("restart") or {}).get("policy") == "no"
+
+
+def _is_over(machine: Machine) -> bool:
+    """Whether Fly destroys the machine now that it is stopped. One that never ran is still waiting to be started."""
+    return bool(machine.config.get("auto_destroy")) and any(event.type == "exit" for event in machine.events)
+
+
+def _destroyed(machine: Machine) -> None:
+    machine.goal, machine.state = "destroy", "destroyed"
+    machine.add_event("destroy", "destroyed", "flyd")

@@ -19,6 +19,7 @@ from typing import Any
 from sandbox.chatwoot import task
 from sandbox.chatwoot.command import Role, role_of
 from sandbox.host import Exit, LaunchSpec, OnExit
+from sandbox.stamps import rfc3339
 
 OOM_SECONDS = 1.0
 """How long after its boot a machine with too little memory is killed."""
@@ -83,14 +84,13 @@ class Runtime:
                     stdout=log,
                     stderr=log,
                     cwd=folder,
-                    env=_environment(spec, role, listener),
+                    env=_environment(spec.env, spec.command, role, listener),
                     pass_fds=(listener.fileno(),) if listener else (),
                     start_new_session=True,
                 )
             except ValueError:
-                log.write(
-                    b"! The environment of this machine holds a NUL byte: its process cannot be started\n"
-                )
+                said = "! The environment of this machine holds a NUL byte: its process cannot be started"
+                log.write(f"{rfc3339()} {said}\n".encode())
                 failed = Exit(exit_code=1, signal=None, oom_killed=False, requested=False)
                 await self._on_exit(spec.machine_id, spec.instance_id, failed)
                 return
@@ -137,12 +137,43 @@ class Runtime:
         """Exit code, output and error output of a command in the machine, as far as the stand-in models it.
 
         Nothing of the real machine is run; see chatwoot/task.py for what there is."""
+        if task.is_of_rails(command):
+            return await self._exec_apart(machine_id, command, env, timeout)
         try:
             work = asyncio.to_thread(task.run, list(command), dict(env), self.port(machine_id))
             code, output, errors = await asyncio.wait_for(work, timeout)
         except TimeoutError:
             return 124, b"", b"sandbox: the command took too long\n"
         return code, output.encode(), errors.encode()
+
+    async def _exec_apart(
+        self, machine_id: str, command: Sequence[str], env: Mapping[str, str], timeout: float
+    ) -> tuple[int, bytes, bytes]:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", "-m", "sandbox.chatwoot", "task"),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            cwd=self._machines / machine_id,
+            env={**_environment(env, command), "SANDBOX_BARE_OUTPUT": "1"},
+            start_new_session=True,
+        )
+        assert process.stdout is not None
+        assert process.stderr is not None
+        reading = asyncio.gather(process.stdout.read(), process.stderr.read())
+        try:
+            output, errors = await asyncio.wait_for(reading, timeout)
+            code = await process.wait()
+        except TimeoutError:
+            code, output, errors = 124, b"", b"sandbox: the command took too long\n"
+        finally:
+            # With its machine's server gone, or nobody waiting for it any more, it must not go on.
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+            if process.stdin:
+                process.stdin.close()
+        return (code if code >= 0 else 128 - code), output, errors
 
     def port(self, machine_id: str) -> int | None:
         """The local port behind the machine's internal port; None unless it runs a web server."""
@@ -212,7 +243,9 @@ class Runtime:
         await asyncio.sleep(_number(running.spec.env.get("SANDBOX_BOOT_SECONDS"), 1.0) + OOM_SECONDS)
         running.oom_killed = True
         with self.log_path(running.spec.machine_id).open("a") as log:
-            log.write(f"Out of memory: Killed process 1 (needs more than {running.spec.memory_mb} MB)\n")
+            log.write(
+                f"{rfc3339()} Out of memory: Killed process 1 (needs more than {running.spec.memory_mb} MB)\n"
+            )
         with contextlib.suppress(ProcessLookupError):
             running.process.kill()
 
@@ -226,13 +259,18 @@ class Runtime:
             record.unlink(missing_ok=True)
 
 
-def _environment(spec: LaunchSpec, role: Role, listener: socket.socket | None) -> dict[str, str]:
-    env = {name: value for name, value in spec.env.items() if not name.startswith(_KEPT_BACK)}
+def _environment(
+    given: Mapping[str, str],
+    command: Sequence[str],
+    role: Role | None = None,
+    listener: socket.socket | None = None,
+) -> dict[str, str]:
+    env = {name: value for name, value in given.items() if not name.startswith(_KEPT_BACK)}
     env["PYTHONPATH"] = str(_CHECKOUT)
     env["PYTHONUTF8"] = "1"
     # Not on the command line, where everybody on this computer could read it.
-    env["SANDBOX_COMMAND"] = json.dumps(list(spec.command))
-    if listener:
+    env["SANDBOX_COMMAND"] = json.dumps(list(command))
+    if role and listener:
         env["SANDBOX_LISTEN_FD"] = str(listener.fileno())
         env["SANDBOX_PORT"] = str(role.port or 3000)
     return env

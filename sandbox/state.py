@@ -241,12 +241,22 @@ class Token:
 @dataclass
 class Settings:
     """How the sandbox's machines behave. Memory in MB by process group, boot time in seconds; `migration`: see
-    chatwoot/migration.py."""
+    `migration_settings.py`; `fill_pools`: each holds as many connections as its threads may."""
 
     memory_need_mb: dict[str, int] = field(default_factory=lambda: {"web": 600, "worker": 700})
     boot_seconds: float = 1.0
     rate_limits: bool = False
     migration: dict[str, Any] = field(default_factory=dict)
+    fill_pools: bool = False
+
+
+@dataclass
+class Pooler:
+    """A PgBouncer before the sandbox's Postgres: its mode, the size of its pool, and the port that it keeps."""
+
+    mode: str
+    size: int
+    port: int
 
 
 @dataclass
@@ -278,6 +288,7 @@ class World:
     port: int | None = None
     # Secret versions of apps that are gone: a new app starts above, as clients remember the versions by app name.
     secrets_version_floor: int = 0
+    pooler: Pooler | None = None
 
     def digest(self, value: str) -> str:
         """16 hexadecimal digits for a secret's value; equal values have equal digests in every app.
@@ -313,6 +324,7 @@ class World:
         fields["settings"] = Settings(**record["settings"])
         fields["faults"] = [Fault(**f) for f in record["faults"]]
         fields["apps"] = {a["name"]: App.from_record(a) for a in record["apps"]}
+        fields["pooler"] = Pooler(**pooler) if (pooler := record.get("pooler")) else None
         return cls(**fields)
 
 

@@ -1,31 +1,41 @@
-"""What machines print, as Fly's older API gives it: flyctl polls it. A token says how far each log was read."""
+"""What machines print, as Fly's older API gives it, which flyctl polls.
 
+Nothing documents the call; its form is fly-go's (resource_logs.go). A token says how far each machine's log has been
+read, so an old one gives the same lines again."""
+
+import base64
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 from sandbox.api.calls import Answer, Call, Route
+from sandbox.refusal import bad_request
 
 MOST_LINES = 500
-"""Of one answer."""
+"""Of one machine in one answer; the next one goes on behind them."""
+_STAMP = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z\Z")
 
 
 async def show(call: Call) -> Answer:
+    """Whole lines behind `next_token`, the oldest first; of one machine (`instance`, one that is gone too) or of one
+    region. Without a token from the beginning: what is kept of a log is all of it."""
     app, query = call.app(), call.query
-    wanted, region = query.get("instance", ""), query.get("region", "")
-    begins = _begins(query.get("next_token", ""))
+    instance, region = query.get("instance", ""), query.get("region", "")
+    read = _offsets(query.get("next_token", ""))
     found: list[tuple[str, dict[str, Any]]] = []
     for machine in app.machines.values():
-        if (wanted and machine.id != wanted) or (region and machine.region != region):
+        path = call.plant.lifecycle.host.log_path(machine.id)
+        if path is None or (instance and machine.id != instance) or (region and machine.region != region):
             continue
-        path = getattr(call.plant.lifecycle.host, "log_path", lambda _id: Path("/nonexistent"))(machine.id)
-        lines, begins[machine.id] = _lines(path, begins.get(machine.id, 0))
-        for number, line in lines:
-            stamp, _, text = line.partition(" ")
-            found.append((stamp, _entry(machine.id, machine.region, number, stamp, text)))
-    found.sort(key=lambda item: item[0])
-    return Answer(200, {"data": [entry for _, entry in found], "meta": {"next_token": json.dumps(begins)}})
+        lines, read[machine.id] = _lines(path, read.get(machine.id, 0))
+        stamp = machine.created_at
+        for at, line in lines:
+            stamp, text = _parts(line, stamp)
+            found.append((stamp, _entry(machine.id, machine.region, at, stamp, text)))
+    found.sort(key=lambda entry: entry[0])
+    return Answer(200, {"data": [entry for _, entry in found], "meta": {"next_token": _token(read)}})
 
 
 def _lines(path: Path, begin: int) -> tuple[list[tuple[int, str]], int]:
@@ -36,24 +46,36 @@ def _lines(path: Path, begin: int) -> tuple[list[tuple[int, str]], int]:
             data = file.read()
     except OSError:
         return [], begin
-    data = data[: data.rfind(b"\n") + 1]
     lines, at = [], begin
-    for raw in data.splitlines(keepends=True)[:MOST_LINES]:
-        lines.append((at, raw.decode(errors="replace").rstrip("\n")))
+    for raw in data[: data.rfind(b"\n") + 1].splitlines(keepends=True)[:MOST_LINES]:
+        lines.append((at, raw.decode(errors="replace").rstrip("\r\n")))
         at += len(raw)
     return lines, at
 
 
-def _begins(token: str) -> dict[str, int]:
-    try:
-        return {str(id_): int(at) for id_, at in json.loads(token).items()}
-    except (AttributeError, TypeError, ValueError):
+def _parts(line: str, before: str) -> tuple[str, str]:
+    """When, and what; a line of no time of its own (a traceback) has that of the one before."""
+    stamp, _, text = line.partition(" ")
+    return (stamp, text) if _STAMP.match(stamp) else (before, line)
+
+
+def _token(read: dict[str, int]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(read).encode()).decode()
+
+
+def _offsets(token: str) -> dict[str, int]:
+    if not token:
         return {}
+    try:
+        kept = json.loads(base64.urlsafe_b64decode(token))
+        return {str(machine): max(int(at), 0) for machine, at in kept.items()}
+    except (AttributeError, TypeError, ValueError):
+        raise bad_request("invalid next_token") from None
 
 
-def _entry(machine_id: str, region: str, number: int, stamp: str, text: str) -> dict[str, Any]:
+def _entry(machine_id: str, region: str, at: int, stamp: str, text: str) -> dict[str, Any]:
     return {
-        "id": hashlib.sha256(f"{machine_id}{number}".encode()).hexdigest()[:24],
+        "id": hashlib.sha256(f"{machine_id}{at}".encode()).hexdigest()[:24],
         "type": "log",
         "attributes": {
             "timestamp": stamp,

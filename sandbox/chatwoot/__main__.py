@@ -31,15 +31,9 @@ def main(arguments: list[str]) -> int:
     if role == "sleep":
         threading.Event().wait()
     if role == "task":
-        from sandbox.chatwoot import migration, task
+        from sandbox.chatwoot import task
 
-        command = json.loads(env.get("SANDBOX_COMMAND", "[]"))
-        if migration.is_asked_for(command):
-            return migration.run(command, env, log)
-        code, output, errors = task.run(command, env)
-        for line in (output + errors).splitlines():
-            log(line)
-        return code
+        return task.follow(json.loads(env.get("SANDBOX_COMMAND", "[]")), env, log)
     log("! The machine has no command to run, and the image brings none (neither ENTRYPOINT nor CMD)")
     return 1
 

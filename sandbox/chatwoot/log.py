@@ -1,8 +1,8 @@
 """The machine's log: one line an event, on standard output, without any value that might be a secret."""
 
 import sys
-import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from urllib.parse import quote, unquote, urlsplit
 
 # Told to anyone: where things are and who logs in is no secret, and a log without it helps nobody.
@@ -17,8 +17,11 @@ _PLAIN = {
         "PORT",
         "LOG_LEVEL",
         "DEFAULT_LOCALE",
+        "PRIMARY_REGION",
+        "POSTGRES_STATEMENT_TIMEOUT",
     ),
 }
+_WORDS = {"true", "false"}
 _PLAIN_PREFIXES = ("FLY_", "SANDBOX_", "PYTHON")
 _SHORTEST = 4
 """Shorter values are not looked for: `5` or `on` would blot out half the log."""
@@ -33,12 +36,15 @@ class Log:
             if name not in _PLAIN and not name.startswith(_PLAIN_PREFIXES):
                 hidden |= _forms(value)
         # The longest first: a URL before the password in it.
-        self._hidden = sorted((text for text in hidden if len(text) >= _SHORTEST), key=len, reverse=True)
+        kept = (text for text in hidden if len(text) >= _SHORTEST and text not in _WORDS)
+        self._hidden = sorted(kept, key=len, reverse=True)
+        self._bare = env.get("SANDBOX_BARE_OUTPUT") == "1"
 
     def __call__(self, text: str) -> None:
-        """One line, whatever `text` is: Postgres' own words come in several."""
-        moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        sys.stdout.write(f"{moment} {self.scrub(' '.join(text.splitlines()))}\n")
+        """One line, whatever `text` is: Postgres' own words come in several. With the moment, unless the output is
+        for whoever ran a command in the machine."""
+        moment = "" if self._bare else f"{datetime.now(UTC).isoformat(timespec='microseconds')[:-6]}Z "
+        sys.stdout.write(f"{moment}{self.scrub(' '.join(text.splitlines()))}\n")
         sys.stdout.flush()
 
     def scrub(self, text: str) -> str:

@@ -21,7 +21,7 @@ class BootError(Exception):
 
 @dataclass(frozen=True)
 class Target:
-    """Where to log in to Postgres. `sslmode` as libpq knows it."""
+    """Where to log in to Postgres. `sslmode` as libpq knows it; the last two as a URL's query tells Rails."""
 
     host: str
     port: int
@@ -29,6 +29,8 @@ class Target:
     user: str
     password: str = field(repr=False)
     sslmode: str = "prefer"
+    prepared_statements: bool = True
+    advisory_locks: bool = True
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,9 @@ def database(env: Mapping[str, str]) -> Target:
         user=parts.get("user") or env.get("POSTGRES_USERNAME") or "chatwoot_prod",
         password=parts.get("password") or env.get("POSTGRES_PASSWORD") or "chatwoot_prod",
         sslmode=parts.get("sslmode") or "prefer",
+        # Rails casts this one word; anything else is true.
+        prepared_statements=parts.get("prepared_statements") != "false",
+        advisory_locks=parts.get("advisory_locks") != "false",
     )
 
 
@@ -119,5 +124,7 @@ def _url_parts(name: str, url: str) -> dict[str, str]:
         "password": unquote(split.password or ""),
         # The other keys of the query are Rails' own settings, or are dropped.
         "sslmode": query.get("sslmode", ""),
+        "prepared_statements": query.get("prepared_statements", ""),
+        "advisory_locks": query.get("advisory_locks", ""),
     }
     return {key: value for key, value in found.items() if value}

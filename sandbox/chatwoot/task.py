@@ -4,20 +4,77 @@ Only what is modelled here is run. Nothing of the real machine's programs, whate
 
 import http.client
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import urlsplit
 
-from sandbox.chatwoot.command import flatten
+from sandbox.chatwoot.command import NotModelled, Simple, rails_tasks, simple_commands
+from sandbox.chatwoot.log import Log
 
 NOT_MODELLED = 127
 """What a shell says for a program it cannot find."""
 
 
+def follow(command: Sequence[str], env: Mapping[str, str], log: Log) -> int:
+    """Run what a machine's command says, with its output in the log as it comes; the exit code of the last."""
+
+    def one(simple: Simple) -> int:
+        if tasks := rails_tasks(simple.words):
+            from sandbox.chatwoot import migration
+
+            return migration.run(tasks, simple.env, log)
+        code, output, errors = _run(simple.words, simple.env, None)
+        for line in (output + errors).splitlines():
+            log(line)
+        return code
+
+    try:
+        return _in_turn(simple_commands(command, env), one)
+    except NotModelled as error:
+        log(_shell_is_small(error))
+        return NOT_MODELLED
+
+
+def is_of_rails(command: Sequence[str]) -> bool:
+    """Whether a process of its own must run it."""
+    try:
+        return any(rails_tasks(simple.words) for simple in simple_commands(command, {}))
+    except NotModelled:
+        return False
+
+
 def run(command: Sequence[str], env: Mapping[str, str], port: int | None = None) -> tuple[int, str, str]:
-    """Exit code, output and error output of `command` inside a machine whose web server is on local `port`."""
-    words = flatten(command)
+    """Exit code, output and error output of `command` inside a machine whose web server is on local `port`. Rails'
+    tasks are not for here: see `is_of_rails`."""
+    outputs, errors = [], []
+
+    def one(simple: Simple) -> int:
+        code, output, error = _run(simple.words, simple.env, port)
+        outputs.append(output)
+        errors.append(error)
+        return code
+
+    try:
+        code = _in_turn(simple_commands(command, env), one)
+    except NotModelled as error:
+        return NOT_MODELLED, "", _shell_is_small(error) + "\n"
+    return code, "".join(outputs), "".join(errors)
+
+
+def _in_turn(commands: Sequence[Simple], one: Callable[[Simple], int]) -> int:
+    code = 0
+    for simple in commands:
+        if code == 0 or simple.after != "&&":
+            code = one(simple)
+    return code
+
+
+def _shell_is_small(error: NotModelled) -> str:
+    return f"sandbox: the stand-in's shell knows quotes, $VAR, assignments, && and ;, but not {error}"
+
+
+def _run(words: Sequence[str], env: Mapping[str, str], port: int | None) -> tuple[int, str, str]:
     program = words[0].rpartition("/")[2] if words else ""
-    if program == "true":
+    if program in ("true", ":", "cd", "set"):
         return 0, "", ""
     if program == "false":
         return 1, "", ""
@@ -31,8 +88,6 @@ def run(command: Sequence[str], env: Mapping[str, str], port: int | None = None)
         return _environment(words[1:], env)
     if program == "curl" and port:
         return _curl(words, port)
-    if "db:chatwoot_prepare" in words or "db:migrate" in words:
-        return 70, "", "sandbox: migrations are not modelled yet: nothing was run\n"
     return (
         NOT_MODELLED,
         "",

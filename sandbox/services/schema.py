@@ -7,19 +7,11 @@ from typing import LiteralString
 import psycopg
 from psycopg.sql import SQL, Identifier
 
+from sandbox.chatwoot.migrations import EXTENSIONS, INTERNAL_METADATA, TABLES
 from sandbox.services.endpoints import Account, Endpoints
 from sandbox.services.redis import client as redis_client
 
-CHATWOOT = """
-CREATE TABLE ar_internal_metadata (
-  key varchar PRIMARY KEY, value varchar, created_at timestamp NOT NULL, updated_at timestamp NOT NULL);
-CREATE TABLE schema_migrations (version varchar PRIMARY KEY);
-CREATE TABLE installation_configs (
-  id bigserial PRIMARY KEY, name varchar NOT NULL UNIQUE, serialized_value jsonb NOT NULL DEFAULT '{}',
-  locked boolean NOT NULL DEFAULT true);
-CREATE TABLE portals (
-  id serial PRIMARY KEY, account_id integer NOT NULL, name varchar NOT NULL, slug varchar NOT NULL UNIQUE,
-  custom_domain varchar UNIQUE, config jsonb DEFAULT '{"allowed_locales": ["en"]}', archived boolean DEFAULT false);
+_SEED: LiteralString = """
 INSERT INTO ar_internal_metadata VALUES ('environment', 'production', now(), now());
 INSERT INTO schema_migrations VALUES
   ('20231211010807'), ('20240129080827'), ('20250104200055'), ('20250523031839'), ('20251119094040');
@@ -31,8 +23,8 @@ INSERT INTO portals (account_id, name, slug, custom_domain) VALUES
   (1, 'HotDash help', 'hotdash-help', 'help.hotdash.example');
 """
 
-EXTENSIONS = ("pg_stat_statements", "pg_trgm", "pgcrypto", "vector")
-"""What Chatwoot's schema enables besides. Where a Postgres older than 18 has not all of them, preflight says so."""
+CHATWOOT: LiteralString = ";\n".join((INTERNAL_METADATA, *TABLES.values(), _SEED))
+"""Chatwoot's database as 4.11 leaves it."""
 
 HOTDASH = """
 CREATE TABLE dashboard_facts (
@@ -57,7 +49,8 @@ def prepare(endpoints: Endpoints) -> None:
             session.execute(SQL("{} ROLE {} LOGIN PASSWORD {}").format(verb, role, account.password))
             if account.database not in databases:
                 session.execute(SQL("CREATE DATABASE {} OWNER {}").format(database, role))
-    # As the superuser: not all of them are for everybody to make, and Chatwoot's own role finds them made.
+    # As the superuser: not all of them are for everybody to make, and Chatwoot's own role finds them made. Where a
+    # Postgres older than 18 has not all of them, preflight says so.
     with _connect(endpoints, endpoints.superuser, endpoints.chatwoot.database) as session:
         there = {name for (name,) in session.execute("SELECT name FROM pg_available_extensions")}
         for name in EXTENSIONS:

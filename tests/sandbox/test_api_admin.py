@@ -2,6 +2,8 @@
 
 import httpx
 
+from typing import Any
+
 from tests.sandbox.box import Box, web_config
 
 
@@ -60,14 +62,31 @@ def test_an_organisation_can_be_added(own_box: Box) -> None:
 
 
 def test_settings_are_kept(own_box: Box) -> None:
-    sent = {"boot_seconds": 0.25, "memory_need_mb": {"web": 300}}
+    sent = {
+        "boot_seconds": 0.25,
+        "memory_need_mb": {"web": 300},
+        "migration": {"slow": 2, "fail_at": "20260112090000"},
+    }
 
     own_box.ok("PUT", "/sandbox/settings", sent)
     own_box.kill()
     own_box.start()
 
     settings = own_box.ok("GET", "/sandbox/status")["settings"]
-    assert settings == {**sent, "rate_limits": False}
+    assert settings == {**sent, "rate_limits": False, "fill_pools": False}
+
+
+def test_what_migrations_are_told_is_looked_at(box: Box) -> None:
+    def refused(**migration: Any) -> str:
+        return box.refused(400, "PUT", "/sandbox/settings", {"migration": migration})
+
+    assert "there is no migration '1'; the stand-in has 2023" in refused(fail_at="1")
+    assert "migration.slow must be a number" in refused(slow=-1)
+    assert "migration.memory_mb must be a number" in refused(memory_mb="much")
+    assert "must be an object of slow, fail_at" in refused(fast=1)
+    told = box.ok("PUT", "/sandbox/settings", {"migration": {"slow": 0, "statement": 1.5}})
+    assert told["migration"] == {"statement": 1.5}
+    assert box.ok("PUT", "/sandbox/settings", {"migration": {}})["migration"] == {}
 
 
 def test_a_release_can_be_noted_as_if_it_had_been_deployed(box: Box) -> None:

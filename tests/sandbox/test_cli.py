@@ -144,6 +144,8 @@ def test_the_vault_holds_what_fly_holds(sandbox: World) -> None:
         assert file.stat().st_mode & 0o777 == 0o600
         values |= dotenv_values(file)
     assert values.pop("FLY_API_TOKEN") == sandbox.token
+    # For migrations: on Fly only where a stack declares it.
+    assert values.pop("DIRECT_DATABASE_URL") == values["DATABASE_URL"]
     postgres = {name for name in sandbox.status()["secrets"] if name.startswith("POSTGRES_")}
     assert len(postgres) == 5
     assert set(sandbox.status()["secrets"]) == values.keys() | postgres
