@@ -272,8 +272,8 @@ def _run_one(work: Work, migration: Migration, *, last: bool) -> None:
                         raise Failed(_NO_VECTOR) from None
                     raise
             if migration.version == work.behaviour.fail_at:
-                with _timed(log, "add_column(:portals, :slug, :string)"):
-                    session.execute("ALTER TABLE portals ADD COLUMN slug varchar")
+                with _timed(log, "add_column(:hotdash_rollups, :account_id, :integer)"):
+                    session.execute("ALTER TABLE hotdash_rollups ADD COLUMN account_id integer")
         if migration.job:
             work.queue.ask("SADD", "queues", "low")
             work.queue.ask("LPUSH", "queue:low", json.dumps({"class": migration.job}))

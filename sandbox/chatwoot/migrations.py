@@ -170,6 +170,11 @@ BY_VERSION: Final[tuple[tuple[tuple[int, int, int], tuple[Migration, ...]], ...]
 VERSIONS: Final = tuple(migration.version for _, migrations in BY_VERSION for migration in migrations)
 
 
+def added_in(version: tuple[int, int, int]) -> tuple[str, ...]:
+    """The versions of the migrations that came with a version of Chatwoot."""
+    return tuple(m.version for since, migrations in BY_VERSION if since == version for m in migrations)
+
+
 def of_version(version: tuple[int, int, int]) -> tuple[Migration, ...]:
     """All that an image of this version has, the oldest first."""
     return tuple(m for since, migrations in BY_VERSION if since <= version for m in migrations)

@@ -1,8 +1,8 @@
 """The admin door: what is not in Fly's API."""
 
-import httpx
-
 from typing import Any
+
+import httpx
 
 from tests.sandbox.box import Box, web_config
 

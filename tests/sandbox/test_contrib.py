@@ -6,8 +6,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from sandbox.chatwoot.migrations import EXTENSIONS
 from sandbox.services import Services, contrib
-from sandbox.services.schema import EXTENSIONS
 
 _MADE = "SELECT e.extname, d.description FROM pg_extension e JOIN pg_description d ON d.objoid = e.oid"
 
