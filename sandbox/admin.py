@@ -10,8 +10,15 @@ from sandbox import faults, migration_settings, releases
 from sandbox.api import leases
 from sandbox.api.calls import Answer, Call, Route
 from sandbox.api.machine_view import wire
+from sandbox.machine_config import ONE_OFF
 from sandbox.refusal import bad_request, not_found
+from sandbox.services.pgbouncer import MODES
 from sandbox.state import DEFAULT_FOREIGN_OWNER, App, Machine, Organization, Token
+
+POOL_SIZE = 15
+"""Supavisor's default for a session pool (its tenants' pool_size)."""
+MOST_POOLED = 150
+"""Postgres here admits 200."""
 
 
 async def status(call: Call) -> Answer:
@@ -24,6 +31,7 @@ async def status(call: Call) -> Answer:
             "apps": [_app(call, app) for app in world.apps.values()],
             "faults": [asdict(fault) for fault in world.faults],
             "settings": asdict(world.settings),
+            "pooler": _pooler(call),
             "requests": call.plant.requests.counts(),
         },
     )
@@ -39,6 +47,23 @@ def _app(call: Call, app: App) -> dict[str, Any]:
         "secrets_version": app.secrets_version,
         "never_healthy": app.never_healthy,
         "machines": [_machine(call, machine) for machine in app.active()],
+        "ended_tasks": [_ended(machine) for machine in app.machines.values() if _is_ended_task(machine)],
+    }
+
+
+def _is_ended_task(machine: Machine) -> bool:
+    return machine.group == ONE_OFF and machine.state == "destroyed"
+
+
+def _ended(machine: Machine) -> dict[str, Any]:
+    """A one-off machine that is gone, as long as it is remembered."""
+    events = ((event.request or {}).get("exit_event") for event in machine.events)
+    last: dict[str, Any] = next(filter(None, events), {})
+    return {
+        "id": machine.id,
+        "image": machine.config["image"],
+        "ended_at": last.get("exited_at") or machine.updated_at,
+        **{key: last.get(key) for key in ("exit_code", "oom_killed", "requested_stop")},
     }
 
 
@@ -117,6 +142,33 @@ async def set_settings(call: Call) -> Answer:
     return Answer(200, asdict(settings))
 
 
+def _pooler(call: Call) -> dict[str, Any] | None:
+    pooler, services = call.world.pooler, call.plant.services
+    if pooler is None:
+        return None
+    return {**asdict(pooler), "running": services is not None and "pgbouncer" in services.pids()}
+
+
+async def set_pooler(call: Call) -> Answer:
+    """`mode`: session, transaction or off; `size` of its pool; `fill`: machines hold all the connections that they may,
+    which those that run learn by a restart."""
+    body, settings = call.body(), call.world.settings
+    mode, size, fill = body.get("mode"), body.get("size", POOL_SIZE), body.get("fill", settings.fill_pools)
+    if mode not in (*MODES, "off"):
+        raise bad_request(f"mode must be one of {', '.join(MODES)}, off")
+    if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= MOST_POOLED:
+        raise bad_request(f"size must be a number from 1 to {MOST_POOLED}")
+    if not isinstance(fill, bool):
+        raise bad_request("fill must be true or false")
+    await call.plant.set_pooler(mode, size)
+    if fill != settings.fill_pools:
+        settings.fill_pools = fill
+        await call.plant.store.commit()
+        for app in call.world.apps.values():
+            await call.plant.lifecycle.spread(app)
+    return Answer(200, {"pooler": _pooler(call), "fill": fill})
+
+
 async def reset(call: Call) -> Answer:
     await call.plant.reset_world()
     return Answer(200, {"ok": True})
@@ -153,7 +205,7 @@ async def set_flags(call: Call) -> Answer:
         raise bad_request("never_healthy must be true or false")
     app.never_healthy = never
     await call.plant.store.commit()
-    await call.plant.lifecycle.spread_never_healthy(app)
+    await call.plant.lifecycle.spread(app)
     return Answer(200, {"never_healthy": never})
 
 
@@ -209,6 +261,7 @@ ROUTES = (
     Route("GET", "/sandbox/routes", list_routes),
     Route("POST", "/sandbox/rate-limits", set_rate_limits),
     Route("PUT", "/sandbox/settings", set_settings),
+    Route("PUT", "/sandbox/pooler", set_pooler),
     Route("POST", "/sandbox/reset", reset),
     Route("GET", "/sandbox/requests", show_requests),
     Route("POST", "/sandbox/requests/clear", clear_requests),

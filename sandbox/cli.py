@@ -1,6 +1,7 @@
 """`hotdash sandbox`: bring the sandbox up and down, look at it, break it, mend it.
 
-Each command parses and prints; the work is in instance.py, breaks/, shell.py and display.py."""
+Each command parses and prints; the work is in instance.py, breaks/, shell.py and display.py. Those about migrations and
+the pooler are in database_commands.py."""
 
 import json
 import os
@@ -13,8 +14,9 @@ import click
 import httpx
 from rich.console import Console
 
-from sandbox import breaks, display, instance, seed, shell
+from sandbox import breaks, database_commands, display, instance, seed, shell
 from sandbox.client import SandboxError
+from sandbox.display import say
 
 
 class Commands(click.Group):
@@ -227,7 +229,7 @@ def reset(directory: Path, forget_stack: bool) -> None:
 @click.pass_obj
 def logs(directory: Path, machine: str | None, lines: int) -> None:
     """Show the end of the logs: of every machine there is, of one (its id, or how it begins), of a group, or of
-    server, postgres, redis."""
+    server, postgres, redis, pgbouncer."""
     sources = _logs_of(directory, machine)
     if not sources:
         raise SandboxError(f"no log of {machine or 'any machine'} in {display.relative(directory / 'log')}")
@@ -236,11 +238,6 @@ def logs(directory: Path, machine: str | None, lines: int) -> None:
             click.echo(f"== {title}")
         text = path.read_text(errors="replace") if path.exists() else ""
         click.echo("\n".join(text.splitlines()[-lines:]))
-
-
-def say(text: str) -> None:
-    """Progress and hints; on standard error, so that output can be used."""
-    click.echo(f"sandbox: {text}", err=True)
 
 
 def _settle(running: instance.Running) -> None:
@@ -293,7 +290,7 @@ def _explain_breaks() -> None:
 
 def _logs_of(directory: Path, wanted: str | None) -> Sequence[tuple[str, Path]]:
     folder = directory / "log"
-    if wanted in ("server", "postgres", "redis"):
+    if wanted in ("server", "postgres", "redis", "pgbouncer"):
         return [(wanted, folder / f"{wanted}.log")]
     found = []
     running = instance.find(directory)
@@ -309,6 +306,9 @@ def _logs_of(directory: Path, wanted: str | None) -> Sequence[tuple[str, Path]]:
         found = [(path.stem, path) for path in sorted(folder.glob(f"{wanted}*.log"))]
     return found
 
+
+sandbox.add_command(database_commands.migration)
+sandbox.add_command(database_commands.pooler)
 
 if __name__ == "__main__":
     sandbox()

@@ -5,10 +5,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import click
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from sandbox.chatwoot.migrations import BY_VERSION
+
+TASKS_SHOWN = 3
+"""Of the one-off machines that are gone, the last ones."""
 STYLES = {"started": "green", "passing": "green", "critical": "red", "stopped": "red", "failed": "red"}
 
 
@@ -22,6 +27,8 @@ def show_status(console: Console, status: Mapping[str, Any], broken: Sequence[st
         )
         console.print(_machines(app))
         console.print(_secrets(app))
+        for task in app["ended_tasks"][-TASKS_SHOWN:]:
+            console.print(f"one-off   {task['id']} of {task['image']}: {_ended(task)}")
         if app["never_healthy"]:
             console.print("flag      never healthy: every answer is 500, whatever is changed")
         console.print()
@@ -29,10 +36,45 @@ def show_status(console: Console, status: Mapping[str, Any], broken: Sequence[st
         left = "until cleared" if fault["count"] is None else f"{fault['count']} more"
         detail = f", {fault['ms']} ms" if fault["kind"] == "latency" else ""
         console.print(f"fault     {fault['kind']} on {fault['route']}{detail} ({left})")
+    if status["pooler"]:
+        console.print(f"pooler    {pooler_told(status['pooler'], status['settings']['fill_pools'])}")
+    if status["settings"]["migration"]:
+        console.print(f"migration {migration_told(status['settings']['migration'])}")
     if broken:
         console.print(
             f"broken    {', '.join(broken)} (by `break`; `mend` did not put it back, `pulumi up` may have)"
         )
+
+
+def migration_told(told: Mapping[str, Any]) -> str:
+    """What the sandbox was told to make of migrations."""
+    parts = {
+        "slow": "{:g} s each",
+        "fail_at": "{} fails",
+        "statement": "a statement of {:g} s in the last one",
+        "memory_mb": "{:g} MB needed",
+    }
+    return ", ".join(text.format(told[name]) for name, text in parts.items() if name in told) or "as usual"
+
+
+def known_migrations() -> list[tuple[str, str]]:
+    """(version of Chatwoot, the migrations that came with it), of those that somebody may want to run."""
+    return [
+        (".".join(map(str, since)), ", ".join(f"{m.version} {m.name}" for m in found))
+        for since, found in BY_VERSION
+        if any(since)
+    ]
+
+
+def pooler_told(pooler: Mapping[str, Any] | None, filled: bool) -> str:
+    """The pooler in a line."""
+    full = "; machines hold all the connections that they may" if filled else ""
+    if pooler is None:
+        return f"off{full}"
+    where = (
+        f"on port {pooler['port']}" if pooler["running"] else "NOT RUNNING (see: hotdash sandbox logs server)"
+    )
+    return f"{pooler['mode']} pool of {pooler['size']}, {where}{full}"
 
 
 def failing(machines: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -47,6 +89,11 @@ def failing(machines: Sequence[Mapping[str, Any]]) -> list[str]:
                 output = check["output"].partition(" Output:")[0]
                 lines.append(f"{group} machine {machine['id']}: check {check['status']}, {output}")
     return lines
+
+
+def say(text: str) -> None:
+    """Progress and hints; on standard error, so that output can be used."""
+    click.echo(f"sandbox: {text}", err=True)
 
 
 def relative(path: Path) -> str:
@@ -84,6 +131,17 @@ def _machines(app: Mapping[str, Any]) -> Table:
             ", ".join(machine["secrets_not_live"]),
         )
     return table
+
+
+def _ended(task: Mapping[str, Any]) -> str:
+    """How a one-off machine ended, and when."""
+    when = f", {task['ended_at'].partition('.')[0].replace('T', ' ')} UTC"
+    if task["exit_code"] is None:
+        return f"destroyed{when}"
+    if task["oom_killed"]:
+        return f"killed for memory{when}"
+    stopped = ", stopped by somebody" if task["requested_stop"] else ""
+    return f"exit {task['exit_code']}{stopped}{when}"
 
 
 def _asked(output: str) -> str:

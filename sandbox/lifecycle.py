@@ -196,10 +196,11 @@ class Lifecycle:
             raise failed_precondition(f"machine is not running (state: '{machine.state}')")
         await self.movement.kill_for_memory(machine)
 
-    async def spread_never_healthy(self, app: App) -> None:
-        """Make the processes that run know the app's flag: it is in their environment, so they start again."""
+    async def spread(self, app: App) -> None:
+        """Make the servers and workers that run know what was told to the sandbox: it is in their environment, so they
+        start again. A task is left alone."""
         for machine in app.active():
-            if machine.state == "started":
+            if machine.state == "started" and machine.group != machine_config.ONE_OFF:
                 await self.restart(machine, None, None)
 
     async def changed(self, machine: Machine) -> None:

@@ -13,8 +13,8 @@ from sandbox.api.limits import RateLimits
 from sandbox.lifecycle import Lifecycle
 from sandbox.refusal import Refusal
 from sandbox.requests import RequestLog
-from sandbox.services import Services
-from sandbox.state import App, add_app, add_foreign_app
+from sandbox.services import ServiceError, Services
+from sandbox.state import App, Pooler, add_app, add_foreign_app
 from sandbox.store import Store
 
 log = logging.getLogger("sandbox.plant")
@@ -83,6 +83,32 @@ class Plant:
                     self.url(app),
                 )
 
+    async def set_pooler(self, mode: str, size: int) -> None:
+        """A pooler before Postgres, on the port that it had; `mode` "off": none. Refusal 503 if it cannot be had."""
+        world = self.store.world
+        if self.services is None:
+            raise Refusal(503, "this sandbox pretends its machines, and has no Postgres")
+        if mode == "off":
+            await self.services.unpool()
+            world.pooler = None
+        else:
+            wanted = Pooler(mode, size, world.pooler.port if world.pooler else ports.free_port())
+            try:
+                await self.services.pool(wanted.mode, wanted.size, wanted.port)
+            except ServiceError as error:
+                raise Refusal(503, str(error)) from error
+            world.pooler = wanted
+        await self.store.commit()
+
+    async def reopen_pooler(self) -> None:
+        """The pooler of a kept state. The sandbox is there without it, too."""
+        pooler = self.store.world.pooler
+        if pooler is not None and self.services is not None:
+            try:
+                await self.services.pool(pooler.mode, pooler.size, pooler.port)
+            except ServiceError as error:
+                log.warning("the pooler is off: %s", error)
+
     async def _open_door(self, app: App) -> None:
         """On the first free port above the API's."""
         taken = {other.port for other in self.store.world.apps.values()}
@@ -107,7 +133,9 @@ class Plant:
         for app in list(world.apps.values()):
             await self.close_app(app)
         if self.services is not None:
+            await self.services.unpool()
             await self.services.restore()
+        world.pooler = None
         world.faults.clear()
         world.settings = type(world.settings)()
         add_foreign_app(world)

@@ -137,6 +137,21 @@ def write_vault(vault: Path, values: Mapping[str, str], token: str) -> None:
         write_private(path, "".join(f"{key}={value}\n" for key, value in entries.items()))
 
 
+def point_vault(directory: Path, url: str) -> None:
+    """Let the vault's DATABASE_URL be another one; the direct one stays what it is."""
+    file = next(file for file, keys in VAULT.items() if keys == ("DATABASE_URL",))
+    write_private(directory / "vault" / file, f"DATABASE_URL={url}\n")
+
+
+def vault_leads_to(directory: Path, port: int) -> bool:
+    """Whether the vault's DATABASE_URL leads to this port."""
+    file = next(file for file, keys in VAULT.items() if keys == ("DATABASE_URL",))
+    try:
+        return f":{port}/" in (directory / "vault" / file).read_text()
+    except OSError:
+        return False
+
+
 def machine_config(design: Design, group: str, release: Mapping[str, Any]) -> dict[str, Any]:
     """The config of one machine of the seeded app, as `fly deploy` writes it."""
     memory, command = (

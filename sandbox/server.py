@@ -93,6 +93,7 @@ async def serve(directory: Path, port: int, runtime: str) -> None:
     try:
         if plant.services is not None:
             await plant.services.start()
+        await plant.reopen_pooler()
         await plant.reopen_doors()
         await plant.lifecycle.movement.resume()
         server.ready = lambda: _announce(plant, runtime)

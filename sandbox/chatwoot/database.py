@@ -1,8 +1,11 @@
 """A machine's connection to Postgres: made at the first query, kept, made anew when it was lost.
 
-One where Rails has a pool of five: enough to tell a good DSN from a bad one."""
+One where Rails has a pool of five: enough to tell a good DSN from a bad one. A machine can be told to hold them all."""
 
+import contextlib
 import threading
+import time
+from collections.abc import Mapping
 from typing import Any, LiteralString
 
 import psycopg
@@ -10,6 +13,7 @@ import psycopg
 from sandbox.chatwoot.settings import Target
 
 _CONNECT_SECONDS = 5
+_BEAT_SECONDS = 1.0
 
 
 class Database:
@@ -59,3 +63,30 @@ class Database:
         except psycopg.Error:
             self._connection.close()
         return not self._connection.closed
+
+
+def pool_size(env: Mapping[str, str], worker: bool) -> int:
+    """How many connections a machine may hold: a thread has one (config/database.yml), in each of Puma's processes."""
+
+    def number(name: str, default: int) -> int:
+        text = env.get(name, "")
+        return int(text) if text.isdigit() else default
+
+    if worker:
+        return number("SIDEKIQ_CONCURRENCY", 10)
+    return max(number("WEB_CONCURRENCY", 0), 1) * number("RAILS_MAX_THREADS", 5)
+
+
+def hold(first: Database, target: Target, application: str, size: int) -> None:
+    """Keep `first` and others like it connected, `size` in all, as a busy machine does. Goes on in the background; what
+    cannot be had is tried for again and again."""
+    held = [first, *(Database(target, application) for _ in range(size - 1))]
+
+    def keep() -> None:
+        while True:
+            for database in held:
+                with contextlib.suppress(psycopg.Error):
+                    database.query("SELECT 1")
+            time.sleep(_BEAT_SECONDS)
+
+    threading.Thread(target=keep, daemon=True).start()

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import psycopg
 import redis
 
-from sandbox.chatwoot.database import Database
+from sandbox.chatwoot.database import Database, hold, pool_size
 from sandbox.chatwoot.log import Log
 from sandbox.chatwoot.queue import CannotConnect, Queue
 from sandbox.chatwoot.settings import Settings
@@ -52,10 +52,15 @@ class Web:
     def __init__(self, configured: Settings, machine: str, log: Log, never_healthy: bool = False) -> None:
         self._settings = configured
         self._log = log
-        self._database = Database(configured.database, f"puma {machine}".strip())
+        self._name = f"puma {machine}".strip()
+        self._database = Database(configured.database, self._name)
         self._queue = Queue(configured.redis_url, configured.redis_password)
         self._installed = False
         self._never_healthy = never_healthy
+
+    def fill_pool(self, size: int) -> None:
+        """Hold all the connections that Puma's threads may have."""
+        hold(self._database, self._settings.database, self._name, size)
 
     def answer(self, request: Request) -> Answer:
         """The answer to one request; errors of Postgres and Redis become a logged 500, as in Rails."""
@@ -150,6 +155,8 @@ def run(configured: Settings, env: Mapping[str, str], log: Log) -> int:
         f"database {target.database} of {target.user} at {target.host}:{target.port}"
     )
     web = Web(configured, env.get("FLY_MACHINE_ID", ""), log, env.get("SANDBOX_NEVER_HEALTHY") == "1")
+    if env.get("SANDBOX_FILL_POOLS") == "1":
+        web.fill_pool(pool_size(env, worker=False))
     with _Server(("127.0.0.1", 0), _handler(web), bind_and_activate=False) as server:
         server.socket.close()
         server.socket = socket.socket(fileno=int(env["SANDBOX_LISTEN_FD"]))

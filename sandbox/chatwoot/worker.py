@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import psycopg
 import redis
 
-from sandbox.chatwoot.database import Database
+from sandbox.chatwoot.database import Database, hold, pool_size
 from sandbox.chatwoot.log import Log
 from sandbox.chatwoot.queue import CannotConnect, Queue
 from sandbox.chatwoot.settings import Settings
@@ -21,7 +21,10 @@ def run(configured: Settings, env: Mapping[str, str], log: Log) -> int:
     """Hold the connections until told to end."""
     machine = env.get("FLY_MACHINE_ID", "")
     queue = Queue(configured.redis_url, configured.redis_password)
-    database = Database(configured.database, f"sidekiq {machine}".strip())
+    name = f"sidekiq {machine}".strip()
+    database = Database(configured.database, name)
+    if env.get("SANDBOX_FILL_POOLS") == "1":
+        hold(database, configured.database, name, pool_size(env, worker=True))
     log(f"Booting Sidekiq 7.3.1, Chatwoot {configured.version_text}")
     said = ""
     failures = 0

@@ -78,7 +78,7 @@ def redis_server() -> Path:
 
 
 def pgbouncer() -> Path:
-    """The `pgbouncer` program, which tests put before Postgres.
+    """The `pgbouncer` program.
 
     Raises:
         ServiceError: there is none on this machine; says what to install.
@@ -88,7 +88,7 @@ def pgbouncer() -> Path:
     if found:
         return Path(found)
     raise ServiceError(
-        "no PgBouncer found on PATH. Run `make test`, or install it (apt install pgbouncer, brew install pgbouncer)."
+        "no PgBouncer found on PATH. Install it (apt install pgbouncer, brew install pgbouncer); `make test` does too."
     )
 
 

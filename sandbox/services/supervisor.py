@@ -15,18 +15,20 @@ from sandbox.services import postgres, watchdog
 from sandbox.services.endpoints import Endpoints, ServiceError
 
 if TYPE_CHECKING:
+    from sandbox.services.pgbouncer import PgBouncer
     from sandbox.services.redis import Redis
 
 _PREDECESSOR_SECONDS = 25.0
 
 
 class Services:
-    """Postgres and Redis of the sandbox in `directory`."""
+    """Postgres and Redis of the sandbox in `directory`, and a pooler where one is asked for."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._postgres: postgres.Postgres | None = None
         self._redis: Redis | None = None
+        self._pooler: PgBouncer | None = None
         self._watchdog: subprocess.Popen[bytes] | None = None
         self.endpoints: Endpoints | None = None
 
@@ -46,7 +48,8 @@ class Services:
             raise
 
     async def stop(self) -> None:
-        """Stop both, and wait for their end. The data stays. Safe to repeat."""
+        """Stop all, and wait for their end. The data stays. Safe to repeat."""
+        await self.unpool()
         await asyncio.gather(
             *(asyncio.to_thread(service.stop) for service in (self._postgres, self._redis) if service)
         )
@@ -54,6 +57,44 @@ class Services:
             self._watchdog.stdin.close()
             await asyncio.to_thread(self._watchdog.wait)
         self._postgres = self._redis = self._watchdog = None
+
+    async def pool(self, mode: str, size: int, port: int) -> None:
+        """Put a PgBouncer before Postgres, in place of one that is there.
+
+        Raises:
+            ServiceError: there is none on this machine, or it did not come up. None runs then.
+        """
+        if self.endpoints is None:
+            raise ServiceError("the sandbox's Postgres is not running")
+        from sandbox.services import binaries, pgbouncer
+
+        binaries.pgbouncer()  # before the one that is there goes
+        await self.unpool()
+        pooler = pgbouncer.PgBouncer(
+            self._directory, self.endpoints, self._directory / "log" / "pgbouncer.log"
+        )
+        pids: list[int] = []
+
+        def started(pid: int) -> None:
+            pids.append(pid)
+            self._watch(pid, pgbouncer.STOP_SIGNAL)
+
+        try:
+            await asyncio.to_thread(pooler.start, mode, size, port, started)
+        except ServiceError:
+            for pid in pids:
+                self._tell_watchdog(f"- {pid}\n")
+            raise
+        self._pooler = pooler
+
+    async def unpool(self) -> None:
+        """Stop the pooler, if there is one. Safe to repeat."""
+        pooler, self._pooler = self._pooler, None
+        if pooler is not None:
+            pid = pooler.pid
+            await asyncio.to_thread(pooler.stop)
+            if pid is not None:
+                self._tell_watchdog(f"- {pid}\n")
 
     async def restore(self) -> None:
         """Put back what the databases hold, as it was at first; Redis is emptied.
@@ -75,8 +116,8 @@ class Services:
 
     def pids(self) -> dict[str, int]:
         """The processes that run, by service."""
-        found = {"postgres": self._postgres and self._postgres.pid, "redis": self._redis and self._redis.pid}
-        return {name: pid for name, pid in found.items() if pid}
+        services = {"postgres": self._postgres, "redis": self._redis, "pgbouncer": self._pooler}
+        return {name: pid for name, service in services.items() if service and (pid := service.pid)}
 
     def _start(self) -> Endpoints:
         log = self._directory / "log"
@@ -131,7 +172,10 @@ class Services:
             os.close(descriptor)
 
     def _watch(self, pid: int, signal: int) -> None:
+        self._tell_watchdog(f"+ {pid} {int(signal)}\n")
+
+    def _tell_watchdog(self, order: str) -> None:
         assert self._watchdog is not None
         assert self._watchdog.stdin is not None
-        self._watchdog.stdin.write(f"+ {pid} {int(signal)}\n".encode())
+        self._watchdog.stdin.write(order.encode())
         self._watchdog.stdin.flush()
