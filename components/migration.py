@@ -6,6 +6,7 @@ metadata, with the list that the groups read anyway.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from components.secrets import Secrets
+    from hotdash.fly.logs import FlyLogs
     from hotdash.migration.runner import Migration as Runner
 
 INPUTS = (
@@ -187,7 +189,8 @@ class MigrationProvider(Provider):
         """A schema is not undone."""
 
     def _apply(self, news: dict[str, Any]) -> dict[str, Any]:
-        report = self._runner(news).run()
+        with contextlib.closing(self._connection.logs) as logs:
+            report = self._runner(news, logs).run()
         for trouble in report.troubles:
             tell(f"migration: {trouble}; the rollout that follows looks after it")
         kept = kept_on(self._connection.fly.machines(news["app"]), declared_groups(news))
@@ -197,7 +200,7 @@ class MigrationProvider(Provider):
             **live_properties(kept),
         }
 
-    def _runner(self, news: Mapping[str, Any]) -> Runner:
+    def _runner(self, news: Mapping[str, Any], logs: FlyLogs) -> Runner:
         from hotdash.migration.assembling import seams
         from hotdash.migration.runner import Migration as Runner
 
@@ -217,7 +220,7 @@ class MigrationProvider(Provider):
                 checks=lambda: connection.checks(app, values),
                 strict=connection.strict_preflight,
                 vault=connection.vault.shown,
-                logs=connection.logs,
+                logs=logs,
                 progress=tell,
             ),
             secrets_version=int(version) if isinstance(version, int | float) else None,

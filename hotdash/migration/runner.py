@@ -354,7 +354,9 @@ class Migration:
         began = self._seams.clock.now()
         try:
             found = self._seams.look()
-            while found.lock and self._seams.clock.now() - began < LOCK_SECONDS:
+            while found.lock and self._seams.clock.now() - began < min(
+                LOCK_SECONDS, self._run_settings.lease_wait
+            ):
                 self._tell(f"migration:   the lock of the migrations is held by {found.lock}, waiting")
                 self._seams.clock.sleep(1.0)
                 found = self._seams.look()
