@@ -12,7 +12,7 @@ _WORKER = re.compile(r"\bsidekiq\b(?!\s*\.yml)")
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _SHELLS = ("sh", "bash", "dash", "ash")
 _ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=")
-_VARIABLE = re.compile(r"\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)\})")
+_VARIABLE = re.compile(r"\\([$`\"\\])|\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)\})")
 _PART = re.compile(
     r"""'(?P<literal>[^']*)'|"(?P<quoted>(?:[^"\\]|\\.)*)"|\\(?P<escaped>.)"""
     r"""|(?P<operator>&&|\|\||[;&|\n])|(?P<space>[ \t]+)|(?P<bare>[^\s'"\\;&|]+)""",
@@ -79,7 +79,7 @@ def _tokens(script: str, env: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     def expanded(text: str) -> str:
         if "`" in text or "$(" in text:
             raise NotModelled("a command within a command")
-        return _VARIABLE.sub(lambda name: env.get(name[1] or name[2], ""), text)
+        return _VARIABLE.sub(lambda found: found[1] or env.get(found[2] or found[3], ""), text)
 
     at, word, kind = 0, "", ""
     while at < len(script):
@@ -101,7 +101,7 @@ def _tokens(script: str, env: Mapping[str, str]) -> Iterator[tuple[str, str]]:
                 kind = "assignment"
             word += expanded(part["bare"])
         elif part["quoted"] is not None:
-            word += re.sub(r"\\([$`\"\\])", r"\1", expanded(part["quoted"]))
+            word += expanded(part["quoted"])
         else:
             word += part["literal"] if part["literal"] is not None else part["escaped"]
         kind = kind or "word"

@@ -211,12 +211,16 @@ def _lock(work: Work) -> Iterator[None]:
     key = LOCK_SALT * zlib.crc32(str(work.session.value("SELECT current_database()")).encode())
     if not work.session.value("SELECT pg_try_advisory_lock(%s)", key):
         raise Aborted(f"ActiveRecord::ConcurrentMigrationError: {_LOCKED}")
+    cause: tuple[str, ...] = ()
     try:
         yield
+    except (Aborted, psycopg.Error) as error:
+        cause = ("Caused by:", *(error.lines if isinstance(error, Aborted) else (active_record(error),)))
+        raise
     finally:
-        # In place of whatever went wrong before, as Ruby's `ensure` has it.
+        # In place of whatever went wrong before, which is then only its cause: Ruby's `ensure` has it so.
         if work.session.usable and not work.session.value("SELECT pg_advisory_unlock(%s)", key):
-            raise Aborted(f"ActiveRecord::ConcurrentMigrationError: {_NOT_RELEASED}")
+            raise Aborted(f"ActiveRecord::ConcurrentMigrationError: {_NOT_RELEASED}", *cause)
 
 
 def _done(session: Session) -> frozenset[str]:

@@ -17,6 +17,9 @@ from sandbox.services.endpoints import ServiceError
 COPIES = Path("/var/tmp")
 """Where a copy of Postgres' programs goes that others than root can enter."""
 
+ELSEWHERE = ("/usr/sbin", "/usr/local/sbin")
+"""Where Debian puts servers, and the PATH of ordinary users does not lead."""
+
 
 @dataclass(frozen=True)
 class Owner:
@@ -83,8 +86,7 @@ def pgbouncer() -> Path:
     Raises:
         ServiceError: there is none on this machine; says what to install.
     """
-    # Debian puts it where the PATH of ordinary users does not lead.
-    found = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin")
+    found = shutil.which("pgbouncer", path=os.pathsep.join((os.environ.get("PATH", os.defpath), *ELSEWHERE)))
     if found:
         return Path(found)
     raise ServiceError(

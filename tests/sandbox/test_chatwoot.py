@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from sandbox.chatwoot import settings, task
-from sandbox.chatwoot.command import role_of
+from sandbox.chatwoot.command import NotModelled, rails_tasks, role_of, simple_commands
 from sandbox.chatwoot.log import Log
 from sandbox.chatwoot.settings import BootError
 from sandbox.host import Exit, LaunchSpec
@@ -49,6 +49,64 @@ def test_the_command_decides_the_role(command: tuple[str, ...], name: str, port:
     assert (role.name, role.port) == (name, port)
 
 
+@pytest.mark.parametrize(
+    ("script", "words", "env"),
+    [
+        (
+            'A="$OTHER" B=x exec bundle exec rails db:x',
+            ("bundle", "exec", "rails", "db:x"),
+            {"A": "o p", "B": "x"},
+        ),
+        ("A=$OTHER run", ("run",), {"A": "o p"}),
+        ("A='$OTHER' run", ("run",), {"A": "$OTHER"}),
+        ('A="a${OTHER}b" run', ("run",), {"A": "ao pb"}),
+        ('A="$NONE" run', ("run",), {"A": ""}),
+        (r'A="\$OTHER \"q\"" run', ("run",), {"A": '$OTHER "q"'}),
+        (r"A=a\ b run", ("run",), {"A": "a b"}),
+        ("run A=b", ("run", "A=b"), {}),
+        ("'A=b' run", ("A=b", "run"), {}),
+        ("run ''", ("run", ""), {}),
+        ("A=x\n", (), {}),
+    ],
+)
+def test_a_shells_assignments_and_variables(script: str, words: tuple[str, ...], env: dict[str, str]) -> None:
+    found = simple_commands(("sh", "-c", script), {"OTHER": "o p"})
+    assert [simple.words for simple in found] == ([words] if words else [])
+    assert all(simple.env == {"OTHER": "o p", **env} for simple in found)
+
+
+def test_a_shells_commands_follow_each_other() -> None:
+    found = simple_commands(("sh", "-c", "cd /app && A=1 false; echo b\necho c"), {})
+    assert [(s.words, s.after, dict(s.env)) for s in found] == [
+        (("cd", "/app"), ";", {}),
+        (("false",), "&&", {"A": "1"}),
+        (("echo", "b"), ";", {}),
+        (("echo", "c"), ";", {}),
+    ]
+    assert task.run(("sh", "-c", "false && echo no; echo yes"), {}) == (0, "yes\n", "")
+    assert simple_commands(("echo", "$HOME"), {"HOME": "/x"})[0].words == ("echo", "$HOME"), (
+        "no shell, no variables"
+    )
+
+
+@pytest.mark.parametrize("script", ["a | b", "a || b", "a &", "echo $(date)", "echo `date`", "echo 'open"])
+def test_more_than_that_a_shell_is_not(script: str) -> None:
+    with pytest.raises(NotModelled):
+        simple_commands(("sh", "-c", script), {})
+    code, _, errors = task.run(("sh", "-c", script), {})
+    assert code == 127
+    assert "the stand-in's shell knows" in errors
+
+
+def test_rails_tasks_are_told_from_rails_other_commands() -> None:
+    assert rails_tasks(("bundle", "exec", "rails", "db:migrate", "A=b", "-s", "db:x")) == (
+        "db:migrate",
+        "db:x",
+    )
+    assert rails_tasks(("bin/rails", "db:migrate")) == rails_tasks(("rake", "db:migrate")) == ("db:migrate",)
+    assert rails_tasks(("rails", "server")) == rails_tasks(("echo", "db:migrate")) == rails_tasks(()) == ()
+
+
 def test_port_comes_from_the_environment_unless_given() -> None:
     assert role_of(("rails", "server"), "5000").port == 5000
     assert role_of(("rails", "server", "-p", "3000"), "5000").port == 3000
@@ -65,6 +123,16 @@ def test_database_url_wins_part_by_part() -> None:
     target = settings.database(env)
     assert (target.user, target.password, target.host) == ("role@x", "p/w", "db.example")
     assert (target.port, target.database) == (6543, "chat")
+
+
+def test_a_url_tells_rails_of_prepared_statements_and_locks() -> None:
+    found = settings.database({"DATABASE_URL": "postgres://a:b@c:1/x"})
+    assert (found.prepared_statements, found.advisory_locks) == (True, True)
+    query = "prepared_statements=false&advisory_locks=false"
+    found = settings.database({"DATABASE_URL": f"postgres://a:b@c:1/x?{query}"})
+    assert (found.prepared_statements, found.advisory_locks) == (False, False)
+    found = settings.database({"DATABASE_URL": "postgres://a:b@c:1/x?prepared_statements=no"})
+    assert found.prepared_statements is True
 
 
 def test_without_a_url_the_parts_and_their_defaults_hold() -> None:

@@ -15,6 +15,7 @@ from dotenv import dotenv_values
 
 from sandbox import instance, shell
 from sandbox.services.endpoints import load_or_create
+from tests.sandbox import one_off
 from tests.world import CHECKOUT, World, run_command, shown_by, still_alive
 
 
@@ -278,3 +279,27 @@ def test_no_secret_in_logs_or_on_a_command_line(sandbox: World) -> None:
     texts += shown_by(sandbox.processes(), environment=False)
     assert len(texts) > 10
     assert not [value[:4] for value in planted for text in texts if value in text]
+
+
+def test_migrations_are_told_how_to_go_and_tasks_are_shown(sandbox: World) -> None:
+    sandbox.reset()
+    said = sandbox.command("migration", "--slow", "0.5", "--fail-at", "20260112090000")
+    assert said.returncode == 0, said.stderr
+    assert said.stdout.startswith("migrations: 0.5 s each, 20260112090000 fails\n  v4.12.0  20260105090000 ")
+    more = sandbox.command("migration", "--memory", "1500", "--statement", "3", "--slow", "0")
+    told = "20260112090000 fails, a statement of 3 s in the last one, 1500 MB needed"
+    assert more.stdout.startswith(f"migrations: {told}\n")
+    refused = sandbox.command("migration", "--fail-at", "7")
+    assert refused.returncode == 1
+    assert "there is no migration '7'; the stand-in has " in refused.stderr
+    machine = one_off.run(sandbox, ("false",)).machine["id"]
+    status = sandbox.command("status").stdout
+    assert f"migration {told}" in status
+    assert f"one-off   {machine} of {one_off.NEW}: exit 1, " in status
+
+    assert sandbox.command("migration", "--reset").stdout.startswith("migrations: as usual\n")
+    assert sandbox.api.status()["settings"]["migration"] == {}
+    body = {"config": one_off.config(("sleep", "inf"))}
+    made = sandbox.api.call("POST", f"/v1/apps/{sandbox.app}/machines", body)
+    sandbox.api.wait_for_state(sandbox.app, made["id"], "started")
+    assert f"{one_off.GROUP}  {made['id']}  started" in sandbox.command("status").stdout

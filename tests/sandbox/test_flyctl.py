@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.sandbox import one_off
 from tests.sandbox.box import Box, web_config
 from tests.world import World
 
@@ -316,3 +317,20 @@ def test_the_seeded_app_is_one_that_flyctl_can_scale(flyctl: Path, sandbox: Worl
         assert new["id"] != old["id"]
         for part in ("guest", "init", "env", "restart", "services"):
             assert new["config"].get(part) == old["config"].get(part)
+
+
+def test_logs_of_an_app_and_of_a_task_that_is_gone(flyctl: Path, sandbox: World, tmp_path: Path) -> None:
+    sandbox.reset()
+    fly = runner(flyctl, sandbox, tmp_path)
+    (worker,) = sandbox.machines("worker")
+    ended = one_off.run(sandbox)
+
+    said = fly("logs", "--no-tail", "-a", sandbox.app, "-i", ended.machine["id"])
+
+    shown = said.splitlines()
+    assert all(text.endswith(line) for line, text in zip(ended.lines, shown, strict=True)), said
+    everything = fly("logs", "--no-tail", "-a", sandbox.app)
+    assert "Booting Sidekiq" in everything
+    assert "-- create_table(:hotdash_notes)" in everything
+    records = fly("logs", "--no-tail", "--json", "-a", sandbox.app, "--machine", worker["id"])
+    assert '"instance": "' + worker["id"] in records
