@@ -15,11 +15,11 @@ FIND_PYTHON = for python in $(VENV)/python python3 python3.14 python3.13 python3
 	echo "  others           https://www.python.org/downloads/" >&2; \
 	exit 1; fi
 
-.PHONY: help setup venv engine services flyctl demo sandbox test check bench lock clean
+.PHONY: help setup venv engine services flyctl demo demo-migration sandbox test check bench lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name text; do \
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name text; do \
 	printf '%-16s %s\n' "$$name" "$$text"; done
 
 setup: venv engine services ## Make everything ready: .venv, the Pulumi engine, Postgres and Redis
@@ -39,6 +39,9 @@ flyctl: venv ## See that .engine/flyctl/bin holds the real fly; built once (abou
 
 demo: setup ## The outage, seen by `pulumi preview` and mended by `pulumi up`
 	@$(VENV)/python -m sandbox.demo
+
+demo-migration: setup ## A new image with its schema, migrated in a window; and one that fails
+	@$(VENV)/python -m sandbox.migration_demo
 
 sandbox: setup ## Start a Fly on this machine, and say how to use `pulumi` against it
 	@$(VENV)/hotdash sandbox up

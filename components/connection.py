@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from hotdash.fly.logs import FlyLogs
     from hotdash.plan import RolloutSettings
     from hotdash.preflight import Check, Demand
-    from hotdash.stack.refusals import Terms
     from hotdash.stack.settings import SecretSource
 
 READERS: Final = 16
@@ -97,7 +96,7 @@ class Connection:
         from hotdash.stack.values import values_of
 
         sources = secret_sources(
-            {"secrets": self._value("secrets") or {}, "derivePostgresFrom": self._value("derivePostgresFrom")}
+            {"secrets": self.setting("secrets") or {}, "derivePostgresFrom": self.setting("derivePostgresFrom")}
         )
         return sources, values_of(sources, self.vault)
 
@@ -106,14 +105,7 @@ class Connection:
         from hotdash.fly.logs import FlyLogs
         from hotdash.stack.settings import token_reference
 
-        return FlyLogs(find_token(self.vault, token_reference({"fly": self._value("fly") or {}})))
-
-    @property
-    def terms(self) -> Terms:
-        """What the stack file says to what may not be."""
-        from hotdash.stack.refusals import terms_of
-
-        return terms_of(self._value)
+        return FlyLogs(find_token(self.vault, token_reference({"fly": self.setting("fly") or {}})))
 
     @property
     def strict_preflight(self) -> bool:

@@ -145,7 +145,7 @@ class MigrationProvider(Provider):
     @speaks_plainly
     def check(self, olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
         """Refuse a URL that is not known to be direct, in a preview too: a policy may be mere advice."""
-        from hotdash.stack.refusals import pooled_migrations, refuse, today
+        from hotdash.stack.refusals import pooled_migrations, refuse, terms_of, today, vouched_hosts
 
         name, database = news["secret"], news["database"]
         if not database:
@@ -155,10 +155,10 @@ class MigrationProvider(Provider):
                 meaning="nothing was changed",
                 remedy="name the secret with the direct URL there",
             )
-        terms = self._connection.terms
+        hosts = vouched_hosts(self._connection.setting("policies") or {})
         refuse(
-            pooled_migrations(name, {name: Database.of(database)}, terms.direct_hosts),
-            terms.exceptions,
+            pooled_migrations(name, {name: Database.of(database)}, hosts),
+            terms_of(self._connection.setting).exceptions,
             on=today(),
         )
         return CheckResult(news, [])

@@ -175,13 +175,13 @@ class _Subject:
     def migration(self, fly: Fly, display: Display) -> Migration:
         from hotdash.preflight import checks_for
         from hotdash.stack.databases import Database
-        from hotdash.stack.refusals import MIGRATIONS_DIRECT, pooled_migrations, refuse, today
+        from hotdash.stack.refusals import pooled_migrations, refuse, today, vouched_hosts
         from hotdash.stack.settings import SecretSource
         from hotdash.stack.values import databases_in
 
         values = self.values()
         known = {name: Database.of(found) for name, found in databases_in(values).items()}
-        hosts = tuple(self.settings.policies.get(MIGRATIONS_DIRECT, {}).get("directHosts", ()))
+        hosts = vouched_hosts(self.settings.policies)
         refuse(
             pooled_migrations(self.migrations.database, known, hosts), self.settings.exceptions, on=today()
         )

@@ -185,6 +185,12 @@ def terms_of(value: Callable[[str], Any]) -> Terms:
     return Terms((value("migration") or {}).get("database") or DATABASE_VARIABLE, policy_exceptions(listed))
 
 
+def vouched_hosts(policies: Mapping[str, Any]) -> tuple[str, ...]:
+    """The hosts that the stack file says are direct, though no rule knows them."""
+    hosts = (policies.get(MIGRATIONS_DIRECT) or {}).get("directHosts") or ()
+    return tuple(map(str, hosts)) if isinstance(hosts, Sequence) and not isinstance(hosts, str) else ()
+
+
 def of_secrets(
     databases: Mapping[str, Mapping[str, Any]],
     terms: Terms,

@@ -68,7 +68,7 @@ def test_what_is_in_git_passes_and_nothing_is_written(stack: Stack, environment:
     ("path", "value", "rule"),
     [
         (("hotdash:processGroups", "worker", "memoryMb"), 512, "memory-floor"),
-        (("hotdash:migrationDatabase",), "DATABASE_URL", "connection-budget"),
+        (("hotdash:migration.database",), "DATABASE_URL", "connection-budget"),
         (("hotdash:processGroups", "worker", "count"), 0, "nobody-at-zero"),
     ],
 )

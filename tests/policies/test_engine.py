@@ -65,7 +65,7 @@ def test_what_made_the_outage_is_refused_with_the_reason_and_the_mend(applied: S
         answer = stopped(preview(applied), "migrations-direct", "connection-budget", "memory-floor")
         for words in (
             "migrations would go through a pooler (session): DATABASE_URL leads to",
-            "where stacks/Pulumi.sandbox.yaml, hotdash:migrationDatabase",
+            "where stacks/Pulumi.sandbox.yaml, hotdash:migration.database",
             "next declare the direct URL (postgres://postgres:…@db.abcdefghijklmnopqrst.supabase.co:5432/postgres,",
             "docs docs/policies.md#migrations-direct",
             "2 web × 5 + 1 worker × 10 + 1 migration = 21",

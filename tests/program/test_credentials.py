@@ -163,7 +163,7 @@ def test_migrations_through_a_pooler_are_refused_without_the_policies_too(
         for answer in (applied.preview(), applied.up()):
             refused = answer.failed(
                 "migrations would go through a pooler (session)",
-                "where hotdash:migrationDatabase",
+                "where hotdash:migration.database",
                 "declare the direct URL (postgres://postgres:…@db.abcdefghijklmnopqrst.supabase.co:5432/postgres",
                 "migrations-direct",
             )

@@ -17,9 +17,10 @@ from hotdash.migration.journal import APPLIED_KEY, JOURNAL_KEY
 from sandbox.services.endpoints import load_or_create
 from tests.hotdash.migration.real import behave, migrated_once, runs, states
 from tests.program.canary import SHORTEST, Canary
-from tests.program.stack import CHECKOUT, Answer, Stack, vault_values
+from tests.program.stack import Answer, Stack, vault_values
 from tests.program.test_killed import kill_tree, running_up, up_after
 from tests.servers.pgbouncer import pgbouncer
+from tests.world import CHECKOUT
 
 NEW = "chatwoot/chatwoot:v4.12.0"
 OLD = "chatwoot/chatwoot:v4.11.0"
@@ -115,7 +116,7 @@ def test_a_failed_migration_leaves_the_old_image_running(ready: Stack) -> None:
     behave(ready.world, fail_at="20260112090000")
     ready.up().failed(
         "migration-failed",
-        'does not exist',
+        "does not exist",
         "the window is closed again",
         "the app runs the image that it ran before",
     )

@@ -9,6 +9,7 @@ import threading
 import zlib
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import psutil
 import pytest
@@ -49,7 +50,7 @@ def world(sandbox: World) -> Iterator[World]:
 
 
 def failed(
-    world: World, *words: str, settings: MigrationSettings = WINDOW, url: str = "", **changes: object
+    world: World, *words: str, settings: MigrationSettings = WINDOW, url: str = "", **changes: Any
 ) -> str:
     """It fails with a message that has these words, and nothing is left of it."""
     before = states(world)
@@ -97,7 +98,7 @@ def test_it_migrates_once(world: World, settings: MigrationSettings) -> None:
 
 def test_a_migration_that_fails_in_the_midst(world: World) -> None:
     behave(world, fail_at=VERSIONS[1])
-    failed(world, "exit code 1", 'does not exist', "the window is closed again")
+    failed(world, "exit code 1", "does not exist", "the window is closed again")
     assert runs(world) == {VERSIONS[0]: 1}
 
     behave(world)
