@@ -23,7 +23,7 @@ LOADED_WHEN_CALLED: Final = {
     "migrate": (
         "hotdash.cli.migrate",
         "migrate",
-        "Chatwoot's schema: what would be migrated and why, a run by hand, one that was left.",
+        "Migrate Chatwoot's schema by hand, or end a run that was left.",
     ),
     "preflight": (
         "hotdash.cli.preflight",

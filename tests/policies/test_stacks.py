@@ -92,7 +92,7 @@ def test_production_may_have_its_database_at_a_host_that_nobody_knows(tmp_path: 
 @pytest.mark.parametrize(
     ("without", "broken"),
     [
-        ("migrationDatabase", {"migrations-direct", "connection-budget"}),
+        ("migration", {"migrations-direct", "connection-budget"}),
         ("forbiddenDatabases", {"own-database"}),
     ],
 )
