@@ -96,7 +96,10 @@ class Connection:
         from hotdash.stack.values import values_of
 
         sources = secret_sources(
-            {"secrets": self.setting("secrets") or {}, "derivePostgresFrom": self.setting("derivePostgresFrom")}
+            {
+                "secrets": self.setting("secrets") or {},
+                "derivePostgresFrom": self.setting("derivePostgresFrom"),
+            }
         )
         return sources, values_of(sources, self.vault)
 

@@ -9,7 +9,10 @@
     lock         one run at a time, and its journal
     window       what stands still meanwhile, and is as it was afterwards
     following    the machine's output, and its end
+    trying       what it needs, tried from here
+    task         the machine's life: made, followed, ended
     runner       the steps, one after the other
+    seams        what a run works with besides Fly; `assembling` makes it out of a stack
 
 The first five do no I/O. What a database URL tells by its text belongs into `hotdash.dsn`.
 """

@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 from hotdash.dsn import Dsn, MalformedDsn
 from hotdash.migration.following import LogSource
-from hotdash.migration.runner import Seams
 from hotdash.migration.schema import Look, Unseen, look
+from hotdash.migration.seams import Seams
 from hotdash.migration.trying import Tried, needed, try_all
 from hotdash.preflight.outcome import Check
 from hotdash.stack.settings import SecretSource

@@ -40,6 +40,11 @@ TOO_LONG: Final = Reason(
     "raise the limit (a large table's index may take long), then `pulumi up` again: it goes on behind the last "
     "migration that had ended",
 )
+NOT_STARTED: Final = Reason(
+    "not-started",
+    "Fly has found no host for its machine, or could not pull the image",
+    "does the image exist? Else see status.flyio.net; then `pulumi up` again",
+)
 STOPPED: Final = Reason(
     "stopped", "somebody, or Fly, ended the machine while it migrated", "see who did, then `pulumi up` again"
 )

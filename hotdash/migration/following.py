@@ -131,6 +131,10 @@ class End:
         return self.exit is not None and not self.timed_out and one_off.succeeded(self.exit)
 
     @property
+    def not_started(self) -> bool:
+        return self.timed_out and self.state in _NOT_YET
+
+    @property
     def unknown(self) -> bool:
         """Nobody can say how: Fly kept no event of it."""
         return self.exit is None and not self.timed_out and self.state in ("destroyed", "stopped")

@@ -6,17 +6,13 @@ from __future__ import annotations
 
 import contextlib
 import secrets as randomness
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from typing import Final, Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
 
-from hotdash.clock import REAL, Clock
-from hotdash.errors import FlyError, HotdashError, MigrationFailed, MigrationLocked, NotFound, SettingsError
+from hotdash.errors import FlyError, HotdashError, MigrationFailed, MigrationLocked, SettingsError
 from hotdash.fly.client import Fly
-from hotdash.fly.leases import LeaseSettings
 from hotdash.fly.model import Machine
-from hotdash.fly.writing import write_once
 from hotdash.migration import one_off
 from hotdash.migration.deciding import (
     Groups,
@@ -29,16 +25,6 @@ from hotdash.migration.deciding import (
     reason_to_run,
     window_text,
 )
-from hotdash.migration.failure import (
-    OUT_OF_MEMORY,
-    STOPPED,
-    TOO_LONG,
-    UNKNOWN,
-    Reason,
-    last_words,
-    reason_in,
-)
-from hotdash.migration.following import End, LogSource, Output, follow
 from hotdash.migration.journal import (
     JOURNAL_KEY,
     Applied,
@@ -50,69 +36,15 @@ from hotdash.migration.journal import (
     owned,
     steps_from,
 )
-from hotdash.migration.lock import Lock, this_owner
-from hotdash.migration.schema import Look, Unseen
+from hotdash.migration.lock import Lock
+from hotdash.migration.schema import Unseen
+from hotdash.migration.seams import RunSettings, Seams
 from hotdash.migration.settings import MigrationSettings
-from hotdash.migration.trying import Tried
+from hotdash.migration.task import Task
 from hotdash.migration.window import Window, left_stopped, scale_of
 
-STOP_SIGNAL: Final = "SIGTERM"
-STOP_SECONDS: Final = 15.0
-"""That the task may take to end when its time is up: Rails undoes the migration that it is in, where it can."""
-ATTEMPTS: Final = 2
-"""Machines of one run: a second one where nobody saw how the first ended. The task may be run twice."""
 LOCK_SECONDS: Final = 10.0
 """That another's lock on the schema may take to go: a machine that died may have left its connection for a moment."""
-
-
-class RunSettings(LeaseSettings, Protocol):
-    """Seconds; see `hotdash.plan.RolloutSettings`."""
-
-    @property
-    def health_timeout(self) -> float: ...
-    @property
-    def start_timeout(self) -> float: ...
-    @property
-    def settle(self) -> float: ...
-    @property
-    def poll(self) -> float: ...
-
-
-def _nothing_said(_step: str) -> None:
-    pass
-
-
-@dataclass(frozen=True)
-class Seams:
-    """What a run works with besides Fly.
-
-    Args:
-        logs: where the task's output comes from.
-        look: a look at the database from here; raises Unseen.
-        preflight: tries the database's URL and Redis from here.
-        hidden: texts that are in nothing that is shown: the secrets' values.
-        progress: told each line about the run.
-        output: told each line of the task's output.
-        step: told each step's name as it begins.
-        clock: how to wait.
-        now: the time of day, for the journal.
-        owner: user@host.
-    """
-
-    logs: LogSource
-    look: Callable[[], Look]
-    preflight: Callable[[], Tried]
-    hidden: Collection[str] = field(default=(), repr=False)
-    progress: Callable[[str], None] = print
-    output: Callable[[str], None] | None = None
-    step: Callable[[str], None] = _nothing_said
-    clock: Clock = REAL
-    now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    owner: str = ""
-
-    @property
-    def named_owner(self) -> str:
-        return self.owner or this_owner()
 
 
 @dataclass(frozen=True)
@@ -156,7 +88,7 @@ class Migration:
         self._groups = groups
         self._run_settings = run_settings
         self._seams = seams
-        self._secrets_version = secrets_version
+        self._task = Task(fly, app, settings, groups, run_settings, seams, secrets_version)
         self._tell = seams.progress
 
     # What a person asks for
@@ -292,7 +224,7 @@ class Migration:
         """Whether a run that has not migrated yet is taken up: one whose task runs, or has ended well, in any case."""
         if left.step is not Step.RUN:
             return False
-        machine = self._find(left)
+        machine = self._task.find(left)
         ended = one_off.end_of(machine) if machine else None
         if machine and (one_off.succeeded(ended) if ended else machine.state != "destroyed"):
             return True
@@ -320,7 +252,7 @@ class Migration:
                     case Step.OPEN:
                         self._open(journal, lock)
                     case Step.RUN:
-                        journal = self._run(journal, lock)
+                        journal = self._task.run(journal, lock)
                     case Step.VERIFY:
                         self._verify(journal)
                     case Step.CLOSE:
@@ -406,99 +338,6 @@ class Migration:
             return self._seams.look().schema
         except Unseen:
             return None
-
-    # The task
-
-    def _run(self, journal: Journal, lock: Lock) -> Journal:
-        """Run the task, or go on waiting for one that an owner who has died had begun."""
-        machine = self._find(journal) if journal.attempt else None
-        for _ in range(ATTEMPTS):
-            seen = machine is None
-            if machine is None:
-                journal = lock.write(replace(journal, attempt=journal.attempt + 1, one_off=""))
-                machine = self._make(journal)
-                self._say(journal, f"machine {machine.id} runs {one_off.shown_command(self._settings)}")
-            else:
-                self._say(journal, f"machine {machine.id} was made by it; waiting for its end")
-            journal = lock.write(replace(journal, one_off=machine.id))
-            end = self._follow(machine)
-            if end.succeeded:
-                return journal
-            if seen and not end.unknown:
-                raise self._task_failed(journal, machine, end)
-            how = one_off.told(end.exit, machine.guest.memory_mb) if end.exit else "nobody saw its end"
-            self._tell(
-                f"migration:   machine {machine.id}: {how}, with nobody watching; running the task once more"
-            )
-            self._end_machine(machine)
-            machine = None
-        raise self._task_failed(journal, None, end)
-
-    def _find(self, journal: Journal) -> Machine | None:
-        """The machine of the run's last attempt, though it be destroyed; None: it was not made, or is forgotten."""
-        if not journal.attempt:
-            return None
-        if journal.one_off:
-            try:
-                return self._fly.machine(self._app, journal.one_off)
-            except NotFound:
-                return None
-        return one_off.marked(self._fly.machines(self._app, deleted=True), journal.mark)
-
-    def _make(self, journal: Journal) -> Machine:
-        machines = self._fly.machines(self._app)
-        web = owned(machines, self._groups.web) or owned(machines, self._groups.all)
-        config = one_off.config(self._settings, journal.image, web, journal.mark)
-
-        def create() -> Machine:
-            return self._fly.create_machine(
-                self._app,
-                config=config,
-                region=web[0].region if web else "",
-                min_secrets_version=self._secrets_version,
-            )
-
-        def done() -> Machine | None:
-            return one_off.marked(self._fly.machines(self._app, deleted=True), journal.mark)
-
-        return write_once(create, done, poll=self._run_settings.poll, clock=self._seams.clock)
-
-    def _follow(self, machine: Machine) -> End:
-        output = Output(
-            self._seams.logs,
-            self._app,
-            machine.id,
-            hidden=self._seams.hidden,
-            line=self._seams.output or (lambda line: self._tell(f"  | {line}")),
-            progress=self._tell,
-        )
-        return follow(
-            self._fly,
-            self._app,
-            machine,
-            output,
-            time_limit=self._settings.time_limit,
-            start_timeout=self._run_settings.start_timeout,
-            poll=self._run_settings.poll,
-            progress=self._tell,
-            clock=self._seams.clock,
-        )
-
-    def _task_failed(self, journal: Journal, machine: Machine | None, end: End) -> MigrationFailed:
-        if end.timed_out:
-            what = f"it is {end.state} after {self._settings.time_limit:g} s"
-        elif end.exit:
-            what = one_off.told(end.exit, self._settings.guest.memory_mb)
-        else:
-            what = f"its machine is {end.state}, and nobody saw how it ended"
-        reason = _reason(end)
-        words = last_words(end.lines)
-        return MigrationFailed(
-            f"the migration to {journal.image} failed: {what}" + (f"\n{words}" if words else ""),
-            where=f"app {self._app}, machine {machine.id if machine else journal.one_off}",
-            meaning=reason.meaning,
-            remedy=reason.next,
-        )
 
     def _verify(self, journal: Journal) -> None:
         try:
@@ -597,37 +436,9 @@ class Migration:
             )
             if journal.attempt:
                 for machine in one_off.left_by(self._fly.machines(self._app), journal.run):
-                    self._end_machine(machine)
+                    self._task.end(machine)
         lock.forget()
         return [trouble for troubles in closed for trouble in troubles]
-
-    def _end_machine(self, machine: Machine) -> None:
-        """Stop the task's machine so that Rails can undo what it is in, then destroy it."""
-        clock = self._seams.clock
-        began = clock.now()
-        with contextlib.suppress(NotFound):
-            there = self._fly.machine(self._app, machine.id)
-            if there.state == "destroyed":
-                return
-            if there.state == "started" and one_off.end_of(there) is None:
-                self._tell(f"migration: stopping machine {machine.id}")
-                with contextlib.suppress(FlyError):
-                    self._fly.stop_machine(self._app, machine.id, signal=STOP_SIGNAL, timeout=STOP_SECONDS)
-                while there.state in ("started", "stopping") and clock.now() - began < STOP_SECONDS + 2:
-                    clock.sleep(self._run_settings.poll)
-                    there = self._fly.machine(self._app, machine.id)
-        self._fly.destroy_machine(self._app, machine.id, "")
-
-
-def _reason(end: End) -> Reason:
-    if end.exit and end.exit.oom_killed:
-        return OUT_OF_MEMORY
-    if end.timed_out:
-        return TOO_LONG
-    found = reason_in(end.lines)
-    if found is UNKNOWN and (end.exit is None or end.exit.requested or end.exit.signal > 0):
-        return STOPPED
-    return found
 
 
 def _as_before(journal: Journal, troubles: Sequence[str]) -> str:

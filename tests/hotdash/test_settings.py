@@ -411,7 +411,10 @@ def test_a_day_without_quotes_is_one_too(until: object) -> None:
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        (good(migration={"database": "NONE"}), "hotdash:migration.database: NONE is not among hotdash:secrets"),
+        (
+            good(migration={"database": "NONE"}),
+            "hotdash:migration.database: NONE is not among hotdash:secrets",
+        ),
         (good(urls={"frontend": "a.example"}), "hotdash:urls.frontend: must be a URL"),
         (good(urls={"webhooks": ["https://u:p@h/"]}), "hotdash:urls.webhooks.0: must be a URL"),
         (good(policies={"memory-floor": {"floorMb": 1}}), "hotdash:policies.memory-floor.reason: is missing"),

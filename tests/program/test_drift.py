@@ -181,7 +181,8 @@ CASES: Mapping[str, Case] = {
 
 
 def test_there_is_a_case_for_every_kind() -> None:
-    assert {case.kind for case in CASES.values()} == set(Kind)
+    of_migrations = {Kind.MIGRATION_PENDING, Kind.MIGRATION_UNFINISHED}  # in test_migration
+    assert {case.kind for case in CASES.values()} == set(Kind) - of_migrations
 
 
 @pytest.mark.parametrize("name", CASES)

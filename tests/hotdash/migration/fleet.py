@@ -21,8 +21,9 @@ from hotdash.fly.logs import LogLine, NoLogs, Page
 from hotdash.fly.token import Token
 from hotdash.migration.deciding import Groups
 from hotdash.migration.journal import SchemaState
-from hotdash.migration.runner import Migration, Seams
+from hotdash.migration.runner import Migration
 from hotdash.migration.schema import Look, Unseen
+from hotdash.migration.seams import Seams
 from hotdash.migration.settings import MigrationSettings, Mode
 from hotdash.migration.trying import Tried
 from hotdash.plan import RolloutSettings
