@@ -328,10 +328,9 @@ def deaths() -> list[Any]:
         looks = [n for n, call in enumerate(fleet.calls) if call.startswith("GET")][::7]
         for number in (*writes, *looks):
             for after in (False, True):
-                name = f"{settings.mode}-{number}-{fleet.calls[number]}-{'after' if after else 'before'}"
-                found.append(
-                    pytest.param(settings, number, after, id=name.replace("/", "_").replace(" ", "_"))
-                )
+                # By number alone: what is written to several machines at once comes in any order.
+                name = f"{settings.mode}-{number}-{'after' if after else 'before'}"
+                found.append(pytest.param(settings, number, after, id=name))
     return found
 
 
