@@ -69,6 +69,7 @@ class Runtime:
         role = role_of(spec.command, spec.env.get("PORT", ""))
         folder = self._machines / spec.machine_id
         folder.mkdir(mode=0o700, exist_ok=True)
+        (folder / task.STARVING).unlink(missing_ok=True)
         with contextlib.ExitStack() as stack:
             listener: socket.socket | None = None
             if role.name == "web":
@@ -240,7 +241,13 @@ class Runtime:
             await self._on_exit(spec.machine_id, spec.instance_id, running.exit)
 
     async def _run_out_of_memory(self, running: _Running) -> None:
-        await asyncio.sleep(_number(running.spec.env.get("SANDBOX_BOOT_SECONDS"), 1.0) + OOM_SECONDS)
+        if task.is_of_rails(running.spec.command):
+            # When it is in the midst of what takes the memory, however long it took to come there.
+            starving = self._machines / running.spec.machine_id / task.STARVING
+            while not starving.exists():
+                await asyncio.sleep(0.05)
+        else:
+            await asyncio.sleep(_number(running.spec.env.get("SANDBOX_BOOT_SECONDS"), 1.0) + OOM_SECONDS)
         running.oom_killed = True
         with self.log_path(running.spec.machine_id).open("a") as log:
             log.write(

@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
 from typing import Any, Final, Never
 
@@ -22,6 +23,7 @@ from sandbox.chatwoot.log import Log
 from sandbox.chatwoot.migration_session import Aborted, Session, active_record, connected, told
 from sandbox.chatwoot.migrations import ADD_VECTOR, EXTENSIONS, INTERNAL_METADATA, TABLES, Migration
 from sandbox.chatwoot.queue import CannotConnect, Queue
+from sandbox.chatwoot.task import STARVING
 
 BEHAVIOUR: Final = "SANDBOX_MIGRATION"
 RUNS: Final = "sandbox_migration_runs"
@@ -324,6 +326,7 @@ def _reconcile_configs(work: Work) -> None:
 
 
 def _starve() -> Never:
+    Path(STARVING).touch()
     time.sleep(_KILLED_SECONDS)
     raise Aborted("NoMemoryError: failed to allocate memory")
 

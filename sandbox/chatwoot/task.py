@@ -12,6 +12,8 @@ from sandbox.chatwoot.log import Log
 
 NOT_MODELLED = 127
 """What a shell says for a program it cannot find."""
+STARVING = "starving"
+"""The file, in its machine's folder, by which a task says that it has come to where it needs too much memory."""
 
 
 def follow(command: Sequence[str], env: Mapping[str, str], log: Log) -> int:

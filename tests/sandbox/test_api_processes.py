@@ -116,9 +116,14 @@ def test_a_machine_with_too_little_memory_is_killed_until_it_is_given_up(real: B
 def test_a_process_that_exits_by_itself_is_restarted(real: Box) -> None:
     config = serving()
     del config["env"]["SECRET_KEY_BASE"]
-    machine = real.machine(real.app(), {**config, "restart": {"policy": "on-failure", "max_retries": 1}})
+    config["restart"] = {"policy": "on-failure", "max_retries": 1}
+    app = real.app()
 
+    # Not waited for on its way: it may have run, and run again, before anybody asks.
+    made = real.ok("POST", f"/v1/apps/{app}/machines", {"config": config})
+    machine = Machine(real, app, made["id"])
     machine.wait("stopped", timeout=20)
+    assert len(machine.events("exit")) == 2
 
     exit_event = machine.events("exit")[0]["request"]["exit_event"]
     assert exit_event["exit_code"] == 1
