@@ -68,7 +68,7 @@ def test_what_is_in_git_passes_and_nothing_is_written(stack: Stack, environment:
     ("path", "value", "rule"),
     [
         (("hotdash:processGroups", "worker", "memoryMb"), 512, "memory-floor"),
-        (("hotdash:migration.database",), "DATABASE_URL", "connection-budget"),
+        (("hotdash:migration", "database"), "DATABASE_URL", "connection-budget"),
         (("hotdash:processGroups", "worker", "count"), 0, "nobody-at-zero"),
     ],
 )
@@ -82,7 +82,6 @@ def test_a_mistake_in_it_is_refused_on_its_line(
     inner[path[-1]] = value
     if rule == "connection-budget":
         content["config"]["hotdash:connections"] = {"limit": 15}
-        content["config"]["hotdash:policies"]["migrations-direct"]["directHosts"] = []
     file = tmp_path / "Pulumi.ci.yaml"
     file.write_text(yaml.safe_dump(content))
     found = judged(environment, "--config-file", str(file), "--format", "json").ended(3).report["policy"]

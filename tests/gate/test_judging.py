@@ -162,7 +162,7 @@ def test_a_finding_of_another_pack_is_taken_as_it_is() -> None:
         ("hotdash:secrets.DATABASE_URL", "DATABASE_URL"),
         ("hotdash:secrets", "secrets"),
         ("hotdash:app.deleteOnDestroy", "app.deleteOnDestroy"),
-        ("hotdash:migration.database", "migrationDatabase"),
+        ("hotdash:migration.database", "migration.database"),
     ],
 )
 def test_the_subject_is_what_the_key_is_about(key: str, subject: str) -> None:
