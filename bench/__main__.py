@@ -8,12 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from bench import dsn, gate, many, outage, preflight
+from bench import dsn, gate, many, migration, outage, preflight
 from bench.report import Result, show
 
 PARTS: Final[Mapping[str, tuple[str, Callable[[Path], list[Result]]]]] = {
     "outage": ("one app: previews and ups (about a minute)", outage.measure),
     "many": ("ten apps (about half a minute)", many.measure),
+    "migration": ("migrating, and what the app answers meanwhile (about a minute)", migration.measure),
     "gate": ("the gate against a preview (about a minute)", gate.measure),
     "preflight": ("credentials, tried (about half a minute)", preflight.measure),
     "dsn": ("database URLs, a hundred thousand (about half a minute)", lambda _: dsn.measure()),
