@@ -17,7 +17,7 @@ from typing import Any
 import pulumi
 from pulumi.output import Unknown
 
-from components import migration, process_group, readiness, secrets
+from components import process_group, readiness, secrets
 from components.connection import Connection
 from components.secret_properties import by_name, live_properties
 from hotdash.drift import Drift, Kind, shown_time, told
@@ -46,7 +46,6 @@ class Announcements:
 
     app: pulumi.ResourceHookBinding
     secrets: pulumi.ResourceHookBinding
-    migration: pulumi.ResourceHookBinding
     group: pulumi.ResourceHookBinding
     readiness: pulumi.ResourceHookBinding
 
@@ -66,10 +65,6 @@ def announcements(connection: Connection) -> Announcements:
             before_create=[_hook("secrets-adopted", adoption.secrets)],
         ),
         pulumi.ResourceHookBinding(
-            before_update=[_hook("migration-drift", lambda olds, news: Said(migration.drift(olds, news)))],
-            before_create=[_hook("migration-adopted", adoption.migration)],
-        ),
-        pulumi.ResourceHookBinding(
             before_update=[_hook("group-drift", lambda olds, news: Said(process_group.drift(olds, news)))],
             before_create=[_hook("group-adopted", adoption.group)],
         ),
@@ -77,6 +72,17 @@ def announcements(connection: Connection) -> Announcements:
             before_update=[_hook("readiness-drift", lambda olds, news: Said(readiness.drift(olds, news)))],
             before_create=[_hook("readiness-adopted", adoption.readiness)],
         ),
+    )
+
+
+@functools.cache
+def migration_announcements(connection: Connection) -> pulumi.ResourceHookBinding:
+    """The hooks of chatwoot.Migration: apart, because few stacks declare one, and all would wait for its imports."""
+    from components import migration
+
+    return pulumi.ResourceHookBinding(
+        before_update=[_hook("migration-drift", lambda olds, news: Said(migration.drift(olds, news)))],
+        before_create=[_hook("migration-adopted", _Adoption(connection).migration)],
     )
 
 
@@ -140,6 +146,8 @@ class _Adoption:
         return Said(tuple(item for item in found if item.subject not in unknown), tuple(notes))
 
     def migration(self, _olds: Mapping[str, Any], news: Mapping[str, Any]) -> Said:
+        from components import migration
+
         found = migration.adoption_drift(news, self._connection.snapshot(news["app"]).machines())
         image = news.get("image")
         if found or not image:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import pulumi
 from pulumi.runtime.config import is_config_secret
 
-from components.announce import announcements
+from components.announce import announcements, migration_announcements
 from components.app import App
 from components.connection import Connection
-from components.migration import Migration
 from components.process_group import ProcessGroup
 from components.readiness import Readiness
 from components.secret_properties import declared_text
 from components.secrets import Secrets
-from hotdash.migration.deciding import groups_by_role
 from hotdash.stack.checking import NAMESPACE
 from hotdash.stack.declared import declared_properties
 from hotdash.stack.settings import Settings
@@ -73,6 +71,9 @@ class ChatwootOnFly(pulumi.ComponentResource):
         # A new image runs on a schema that fits it: a migration that fails leaves the old one running.
         before: list[pulumi.Resource] = [staged]
         if settings.migration:
+            from components.migration import Migration  # here: a preview without one need not wait for it
+            from hotdash.migration.deciding import groups_by_role
+
             before.append(
                 Migration(
                     name,
@@ -81,7 +82,9 @@ class ChatwootOnFly(pulumi.ComponentResource):
                     app=settings.app.name,
                     database=declared.databases.get(settings.migration.database),
                     staged=staged,
-                    opts=pulumi.ResourceOptions(parent=self, depends_on=[staged], hooks=hooks.migration),
+                    opts=pulumi.ResourceOptions(
+                        parent=self, depends_on=[staged], hooks=migration_announcements(connection)
+                    ),
                 )
             )
         groups: list[ProcessGroup] = []

@@ -168,6 +168,8 @@ def main(engine: int) -> None:
     added = {name: value for name, value in os.environ.items() if name not in before}
     gc.collect()
     gc.freeze()  # collecting these objects in a fork would only copy their pages
+    # A run imports for most of its life, and what it imports stays: looking for garbage so often finds none.
+    gc.set_threshold(50_000, 50, 50)
     if run := interpreter.serve():
         _end_as_python_does(lambda: _become(run, added))
 
