@@ -95,6 +95,10 @@ class Journal:
     def at(self, step: Step) -> Journal:
         return replace(self, step=step)
 
+    def says(self, text: str) -> str:
+        """A line of progress."""
+        return f"migration: step {self.step}: {text}"
+
 
 @dataclass(frozen=True)
 class Applied:

@@ -8,12 +8,12 @@ import contextlib
 import secrets as randomness
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
 
 from hotdash.errors import FlyError, HotdashError, MigrationFailed, MigrationLocked, SettingsError
 from hotdash.fly.client import Fly
 from hotdash.fly.model import Machine
 from hotdash.migration import one_off
+from hotdash.migration.checks import Checks
 from hotdash.migration.deciding import (
     Groups,
     Kept,
@@ -29,7 +29,6 @@ from hotdash.migration.journal import (
     JOURNAL_KEY,
     Applied,
     Journal,
-    SchemaState,
     Step,
     applied_in,
     metadata_of,
@@ -37,14 +36,10 @@ from hotdash.migration.journal import (
     steps_from,
 )
 from hotdash.migration.lock import Lock
-from hotdash.migration.schema import Unseen
 from hotdash.migration.seams import RunSettings, Seams
 from hotdash.migration.settings import MigrationSettings
 from hotdash.migration.task import Task
 from hotdash.migration.window import Window, left_stopped, scale_of
-
-LOCK_SECONDS: Final = 10.0
-"""That another's lock on the schema may take to go: a machine that died may have left its connection for a moment."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +84,7 @@ class Migration:
         self._run_settings = run_settings
         self._seams = seams
         self._task = Task(fly, app, settings, groups, run_settings, seams, secrets_version)
+        self._checks = Checks(app, settings, run_settings, seams)
         self._tell = seams.progress
 
     # What a person asks for
@@ -248,13 +244,13 @@ class Migration:
                     case Step.LOCK:
                         self._say(journal, f"run {journal.run}, nobody else migrates {self._app} now")
                     case Step.PREFLIGHT:
-                        journal = self._preflight(journal)
+                        journal = self._checks.before(journal)
                     case Step.OPEN:
                         self._open(journal, lock)
                     case Step.RUN:
                         journal = self._task.run(journal, lock)
                     case Step.VERIFY:
-                        self._verify(journal)
+                        self._checks.after(journal)
                     case Step.CLOSE:
                         troubles = self._close(journal, lock)
         except BaseException as error:
@@ -262,7 +258,7 @@ class Migration:
         return troubles
 
     def _say(self, journal: Journal, text: str) -> None:
-        self._tell(f"migration: step {journal.step}: {text}")
+        self._tell(journal.says(text))
 
     def _prepared(self, journal: Journal) -> Journal:
         """The journal with what the step must know before it is begun."""
@@ -270,42 +266,6 @@ class Migration:
             still = self._groups.standing_still(self._settings)
             return replace(journal, scale=scale_of(self._own(), still)) if still else journal
         return journal
-
-    def _preflight(self, journal: Journal) -> Journal:
-        self._say(journal, f"trying {self._settings.database} from here")
-        tried = self._seams.preflight()
-        for line in tried.told:
-            self._tell(f"migration:   {line}")
-        if tried.refused:
-            raise MigrationFailed(
-                f"the migration was not begun: {tried.refused}",
-                where=tried.where,
-                meaning=tried.meaning,
-                remedy=tried.next or "mend it, then `pulumi up` again",
-            )
-        began = self._seams.clock.now()
-        try:
-            found = self._seams.look()
-            while found.lock and self._seams.clock.now() - began < min(
-                LOCK_SECONDS, self._run_settings.lease_wait
-            ):
-                self._tell(f"migration:   the lock of the migrations is held by {found.lock}, waiting")
-                self._seams.clock.sleep(1.0)
-                found = self._seams.look()
-        except Unseen as why:
-            self._tell(
-                f"migration:   the schema cannot be seen from here, so the task's own word counts: {why}"
-            )
-            return journal
-        if found.lock:
-            raise MigrationFailed(
-                f"another connection holds the lock of the migrations: {found.lock}",
-                where=f"app {self._app}, {self._settings.database}",
-                meaning="a migration runs there, or a pooler has kept the lock of one; nothing was begun",
-                remedy="let it end, or end its connection (select pg_terminate_backend(PID)), then `pulumi up` again",
-            )
-        self._tell(f"migration:   the database has {found.schema}")
-        return replace(journal, before=found.schema)
 
     def _open(self, journal: Journal, lock: Lock) -> None:
         if not journal.scale:
@@ -330,35 +290,10 @@ class Migration:
 
     def _record(self, journal: Journal, lock: Lock) -> None:
         lock.record(
-            Applied(journal.image, journal.revision, self._seams.now(), self._schema_now(), run=journal.run)
-        )
-
-    def _schema_now(self) -> SchemaState | None:
-        try:
-            return self._seams.look().schema
-        except Unseen:
-            return None
-
-    def _verify(self, journal: Journal) -> None:
-        try:
-            found = self._seams.look()
-        except Unseen as why:
-            self._say(journal, f"the task ended well; the schema cannot be seen from here ({why})")
-            return
-        before = journal.before
-        fell = before and (found.schema.count < before.count or found.schema.newest < before.newest)
-        if not found.complete or fell:
-            was = f", and had {before}" if before else ""
-            raise MigrationFailed(
-                f"the task ended well, and {self._settings.database}'s database is not migrated: it has {found.schema}"
-                f"{was}{'' if found.complete else ', and its schema was never loaded to its end'}",
-                where=f"app {self._app}, {self._settings.database}",
-                meaning="the task has probably migrated another database than this one",
-                remedy="see that the secret on Fly and the vault's URL are the same (`pulumi preview`), and what "
-                "`hotdash preflight` says of it",
+            Applied(
+                journal.image, journal.revision, self._seams.now(), self._checks.schema(), run=journal.run
             )
-        gained = f", {found.schema.count - before.count} more than before" if before else ""
-        self._say(journal, f"the database has {found.schema}{gained}")
+        )
 
     # Failing
 

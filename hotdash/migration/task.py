@@ -66,11 +66,9 @@ class Task:
                 journal = lock.write(replace(journal, attempt=journal.attempt + 1, one_off=""))
                 machine = self._make(journal)
                 shown = one_off.shown_command(self._settings)
-                self._tell(f"migration: step {journal.step}: machine {machine.id} runs {shown}")
+                self._tell(journal.says(f"machine {machine.id} runs {shown}"))
             else:
-                self._tell(
-                    f"migration: step {journal.step}: machine {machine.id} was made by it; waiting for its end"
-                )
+                self._tell(journal.says(f"machine {machine.id} was made by it; waiting for its end"))
             journal = lock.write(replace(journal, one_off=machine.id))
             end = self._follow(machine)
             if end.succeeded:

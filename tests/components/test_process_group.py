@@ -30,7 +30,7 @@ from tests.sandbox.box import Box, web_config
 CHECK = HttpCheck("/api", 3000, "get", 2.0, 2.0, 1.0)
 WEB = DeclaredGroup("web", 1, "shared", 1, 1024, CHECK, None)
 AGO = datetime.now(UTC) - timedelta(hours=1)
-ROLLOUT = {"settle": "100ms", "startTimeout": "5s", "healthTimeout": "5s", "leaseWait": "0s"}
+ROLLOUT = {"settle": "100ms", "startTimeout": "30s", "healthTimeout": "30s", "leaseWait": "0s"}
 
 
 def props(declared: DeclaredGroup = WEB, **changes: Any) -> dict[str, Any]:

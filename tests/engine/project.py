@@ -135,7 +135,7 @@ class Project:
 
     def nothing_left(self) -> None:
         """Every process has ended, or does within a moment."""
-        until("everything to end", lambda: self.processes() == [], seconds=5)
+        until("everything to end", lambda: self.processes() == [])
 
 
 def until(what: str, met: Any, seconds: float = 20.0) -> None:

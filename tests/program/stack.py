@@ -277,17 +277,29 @@ class Stack:
 
 
 def default_config(world: World) -> dict[str, Any]:
-    """The sandbox stack's settings, as impatient as the tests' machines are quick."""
+    """The sandbox stack's settings, patient with machines that share their cores with other tests. What never comes
+    is waited for more briefly: see `impatient`."""
     config = world.stack_config()
-    # Longer than a machine with too little memory lives in the sandbox.
     config["hotdash:rollout"] = {
-        "healthTimeout": "4s",
-        "startTimeout": "8s",
+        "healthTimeout": "40s",
+        "startTimeout": "40s",
+        # Longer than a machine with too little memory lives in the sandbox.
         "settle": "1500ms",
-        "leaseWait": "4s",
+        # A lease whose owner died, or whose grant was lost on the way, is free again when its time is over.
+        "leaseWait": f"{LEASE_SECONDS + 10}s",
     }
-    config["hotdash:readiness"] = {"timeout": "6s"}
+    config["hotdash:readiness"] = {"timeout": "40s"}
     return config
+
+
+@contextmanager
+def impatient(stack: Stack) -> Iterator[None]:
+    """For commands that wait in vain for machines to be well."""
+    patient = {key: stack.config[key] for key in ("hotdash:rollout", "hotdash:readiness")}
+    stack.config["hotdash:rollout"] = {**patient["hotdash:rollout"], "healthTimeout": "2s"}
+    stack.config["hotdash:readiness"] = {**patient["hotdash:readiness"], "timeout": "2s"}
+    yield
+    stack.config |= patient
 
 
 def vault_values(world: World) -> Mapping[str, str]:

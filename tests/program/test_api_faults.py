@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.program.stack import LEASE_SECONDS, Stack
+from tests.program.stack import Stack
 from tests.program.test_adoption import from_nothing
 
 ROUTES = (
@@ -37,9 +37,6 @@ def test_trouble_once_on_every_route_is_weathered(applied: Stack, name: str) -> 
     world.break_("secret-tampered", "worker-stopped")
     for route in ROUTES:
         world.fault(route=route, **FAULTS[name])
-    if name == "reset after it was done":
-        # A lease whose grant was lost on the way is free again when its time is over.
-        applied.config["hotdash:rollout"]["leaseWait"] = f"{LEASE_SECONDS + 5}s"
     world.clear_requests()
 
     applied.up().ok()
@@ -126,7 +123,6 @@ def lease_to_a_stranger(stack: Stack, seconds: float) -> str:
 
 def test_a_foreign_lease_that_goes_away_is_waited_for(applied: Stack) -> None:
     applied.config["hotdash:processGroups"]["web"]["memoryMb"] = 1024
-    applied.config["hotdash:rollout"]["leaseWait"] = "40s"
     # Long enough for the slowest engine to find it held.
     machine = lease_to_a_stranger(applied, 12)
 

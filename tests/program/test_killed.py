@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import psutil
 
 from sandbox.instance import has_ended
-from tests.program.stack import DRIFT, LEASE_SECONDS, Answer, Stack
+from tests.program.stack import DRIFT, Answer, Stack
 
 Kill = Callable[["subprocess.Popen[str]"], None]
 
@@ -52,7 +52,6 @@ def until_written(stack: Stack, route: str) -> None:
 def up_after(stack: Stack) -> Answer:
     """What a person does then: `up`, and where the back end kept the dead engine's lock, `cancel` first. Leases that
     the dead one held are waited for: how far it came before it died, nobody can say."""
-    stack.config["hotdash:rollout"]["leaseWait"] = f"{LEASE_SECONDS + 5}s"
     answer = stack.up()
     if answer.code:
         answer.failed("currently locked", "pulumi cancel")

@@ -243,7 +243,6 @@ def test_two_at_once(ready: Stack) -> None:
     # Each with a back end of its own, as two people have them; so no lock of the engine's keeps them apart.
     other = Stack(ready.world, ready.folder / "other", config=ready.config)
     shutil.copytree(ready.backend, other.backend)
-    ready.config["hotdash:rollout"]["leaseWait"] = "40s"
     processes = [stack.start("up", "--yes", "--skip-preview") for stack in (ready, other)]
     answers = [stack.ended(process) for stack, process in zip((ready, other), processes, strict=True)]
     assert [answer for answer in answers if answer.code == 0], answers[0].output
@@ -328,7 +327,6 @@ def test_what_was_left_is_shown_and_given_up_by_hand(ready: Stack) -> None:
     assert shown.code in (3, 4), shown.output
     for words in ("at step run", "(as it was before)", "stopped"):
         assert words in shown.text, shown.output
-    ready.config["hotdash:rollout"]["leaseWait"] = "35s"
     assert "nothing of it is left" in by_hand(ready, "abort").ok().text
     nothing_left(ready)
     assert by_hand(ready, "status").code == 0

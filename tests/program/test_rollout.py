@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from tests.program.stack import Answer, Stack
+from tests.program.stack import Answer, Stack, impatient
 from tests.world import DESIGN
 
 MB = 1024
@@ -45,7 +45,8 @@ def test_a_release_that_never_gets_healthy_stops_at_the_first_machine(applied: S
     world.break_("never-healthy")
     before, configs_before = applied.versions(), configs(applied)
 
-    answer = applied.up()
+    with impatient(applied):
+        answer = applied.up()
     machine = failed_at_the_first(applied, answer, before, configs_before)
     assert machine in {m["id"] for m in world.machines("web")}
     answer.failed(

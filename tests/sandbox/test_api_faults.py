@@ -96,9 +96,9 @@ def test_latency_is_added_to_every_matching_call(box: Box) -> None:
         assert time.monotonic() - began >= 0.15
 
     box.ok("DELETE", f"/sandbox/faults/{fault}")
-    began = time.monotonic()
+    box.ok("POST", "/sandbox/requests/clear")
     names(box, app)
-    assert time.monotonic() - began < 0.15
+    assert [call["fault"] for call in box.ok("GET", "/sandbox/requests")["requests"]] == [None]
 
 
 def test_a_foreign_lease_comes_just_before_the_call(box: Box) -> None:
@@ -108,7 +108,7 @@ def test_a_foreign_lease_comes_just_before_the_call(box: Box) -> None:
     text = box.refused(409, "POST", f"{machine.path}/lease")
 
     assert "currently held by ci@example.org" in text
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while (answer := box.call("POST", f"{machine.path}/lease")).status_code == 409:
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -165,7 +165,7 @@ def test_rate_limits_are_per_action_and_machine_and_off_at_first(box: Box) -> No
     assert burst("POST", f"{second.path}/cordon", 1) == [200]
     assert burst("GET", first.path, 10) == [200] * 10
     assert 429 in burst("GET", first.path, 4)
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while burst("POST", f"{first.path}/cordon", 1) == [429]:
         assert time.monotonic() < deadline
         time.sleep(0.1)

@@ -95,7 +95,7 @@ def test_a_lease_ends_by_release_and_by_time(box: Box) -> None:
     box.refused(404, "DELETE", f"{machine.path}/lease", headers={NONCE: nonce})
 
     short = machine.lease(ttl=1)
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while box.call("GET", f"{machine.path}/lease").status_code == 200:
         assert time.monotonic() < deadline
         time.sleep(0.05)

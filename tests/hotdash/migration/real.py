@@ -35,7 +35,7 @@ GROUPS = Groups(("web",), ("worker",))
 WINDOW = MigrationSettings(DIRECT, image=IMAGE, mode=Mode.WINDOW)
 ONLINE = replace(WINDOW, mode=Mode.ONLINE)
 QUICK = RolloutSettings(
-    settle=0.3, health_timeout=8.0, start_timeout=10.0, lease_ttl=3, lease_wait=6.0, poll=0.1
+    settle=0.3, health_timeout=30.0, start_timeout=30.0, lease_ttl=3, lease_wait=6.0, poll=0.1
 )
 VERSIONS = ("20260105090000", "20260112090000", "20260119090000")
 """What the image adds, in the sandbox."""
