@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -124,9 +124,10 @@ def abort(stack: str | None) -> None:
     """
     subject = _Subject.of(stack)
     with subject.fly() as fly, _display() as display, _locked_aloud():
-        left = subject.migration(fly, display).abort()
+        aborted = subject.migration(fly, display).abort()
         display.done()
-    click.echo(f"aborted run {left.run}: nothing of it is left" if left else "no run was left")
+    click.echo(f"aborted run {aborted.run.run}: nothing of it is left" if aborted.run else "no run was left")
+    sys.exit(_not_well(aborted.troubles))
 
 
 # What is meant
@@ -361,9 +362,13 @@ class _Status:
 def _told(report: Report) -> int:
     if not report.ran:
         click.echo("nothing was run" + (f": {report.applied.image} is applied" if report.applied else ""))
-    for trouble in report.troubles:
+    return _not_well(report.troubles)
+
+
+def _not_well(troubles: Sequence[str]) -> int:
+    for trouble in troubles:
         click.echo(f"not well after the window: {trouble}", err=True)
-    return NOT_WELL_EXIT if report.troubles else 0
+    return NOT_WELL_EXIT if troubles else 0
 
 
 @contextlib.contextmanager

@@ -219,6 +219,11 @@ class Fly:
             read=_nothing,
         )
 
+    def cordon_machine(self, app: str, machine_id: str, nonce: str, *, cordoned: bool = True) -> None:
+        """Let Fly's proxy neither send it requests nor start it for one, or let it again; done already is as good."""
+        path = f"/apps/{app}/machines/{machine_id}/{'cordon' if cordoned else 'uncordon'}"
+        self._call("POST", path, where=_place(app, machine_id), nonce=nonce, read=_nothing)
+
     def change_metadata(self, app: str, machine_id: str, values: Mapping[str, str | None]) -> None:
         """Set metadata in place, None removes a key: no new version, and no lease is asked for."""
         self._call(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from urllib.parse import quote
+from typing import Final
+from urllib.parse import quote, unquote, urlsplit
 
 from hotdash.dsn import Dsn, MalformedDsn
 from hotdash.migration.following import LogSource
@@ -14,23 +17,34 @@ from hotdash.migration.trying import Tried, needed, try_all
 from hotdash.preflight.outcome import Check
 from hotdash.stack.settings import SecretSource
 
+_SHORTEST_LINE: Final = 8
+"""Characters of a line that is hidden by itself: shorter ones (a brace, a name) stand in any output."""
+
 
 def hidden_values(values: Mapping[str, str], sources: Mapping[str, SecretSource]) -> frozenset[str]:
     """What must not be shown though the task says it. Parts of a database's URL are no credentials, but for its
-    password; a URL's password is one in either form."""
+    password; a URL's password is one in either form. A value of several lines is hidden line by line, because that is
+    how output comes, and as a program shows it that quotes it."""
     hidden = {
         text
         for name, text in values.items()
         if not (source := sources.get(name)) or source.part in ("", "password")
     }
     for text in tuple(hidden):
-        if "://" in text:
-            try:
-                password = Dsn.parse(text).password
-            except MalformedDsn:
-                continue
-            hidden |= {password, quote(password, safe="")}
+        hidden |= {line.strip() for line in text.splitlines() if len(line.strip()) >= _SHORTEST_LINE}
+        hidden |= {repr(text)[1:-1], json.dumps(text)[1:-1]}
+        for password in _passwords(text):
+            hidden |= {password, unquote(password), quote(unquote(password), safe="")}
     return frozenset(hidden - {""})
+
+
+def _passwords(text: str) -> Iterator[str]:
+    """The password of a URL of any kind, as it stands there."""
+    if "://" in text:
+        with contextlib.suppress(MalformedDsn):
+            yield Dsn.parse(text).password
+        with contextlib.suppress(ValueError):
+            yield urlsplit(text).password or ""
 
 
 def seams(

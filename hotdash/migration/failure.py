@@ -79,6 +79,14 @@ _RULES: Final[tuple[tuple[str, Reason], ...]] = (
         ),
     ),
     (
+        r"PG::OutOfMemory|(?:ERROR|FATAL):\s+out of (?:shared )?memory",
+        Reason(
+            "database-out-of-memory",
+            "the database's server had too little memory for it, not the migration's machine",
+            "see the server's own log and what else runs there, then `pulumi up` again",
+        ),
+    ),
+    (
         r"NoMemoryError|cannot allocate memory|out of memory",
         OUT_OF_MEMORY,
     ),

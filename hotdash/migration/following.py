@@ -132,7 +132,7 @@ class End:
 
     @property
     def not_started(self) -> bool:
-        return self.timed_out and self.state in _NOT_YET
+        return self.state == "launch_failed" or (self.timed_out and self.state in _NOT_YET)
 
     @property
     def unknown(self) -> bool:

@@ -70,6 +70,8 @@ class Journal:
         before: the schema before; None where it could not be seen from here.
         failed: why it failed, in a line: nothing but tidying is left. Empty: it has not.
         entry: grows with every writing, so that the newest is known.
+        number: which of the app's runs it is, from 1 on: one that is not above the last that was applied is over, even
+            where a host that did not answer then still shows its journal.
     """
 
     run: str
@@ -86,6 +88,7 @@ class Journal:
     before: SchemaState | None = None
     failed: str = ""
     entry: int = 0
+    number: int = 1
 
     @property
     def mark(self) -> str:
@@ -111,6 +114,7 @@ class Applied:
     schema: SchemaState | None = None
     adopted: bool = False
     run: str = ""
+    number: int = 0
 
 
 # As metadata
@@ -120,6 +124,7 @@ def journal_text(journal: Journal) -> str:
     return _json(
         {
             "run": journal.run,
+            "number": journal.number,
             "owner": journal.owner,
             "reason": journal.reason,
             "since": journal.since.isoformat(timespec="seconds"),
@@ -143,6 +148,7 @@ def journal_from(text: str) -> Journal | None:
         found = json.loads(text)
         return Journal(
             run=str(found["run"]),
+            number=int(found["number"]),
             owner=str(found.get("owner", "")),
             reason=str(found.get("reason", "")),
             since=parse_time(found.get("since")) or _EPOCH,
@@ -173,6 +179,7 @@ def applied_properties(applied: Applied) -> dict[str, Any]:
         "at": applied.at.isoformat(timespec="seconds") if applied.at else "",
         "schema": _schema_json(applied.schema),
         "run": applied.run,
+        "number": applied.number,
     }
     return {**found, "adopted": True} if applied.adopted else found
 
@@ -189,6 +196,7 @@ def applied_from(found: Any) -> Applied | None:
             _schema_from(found.get("schema")),
             bool(found.get("adopted")),
             str(found.get("run", "")),
+            int(found.get("number", 0)),
         )
     except (AttributeError, KeyError, TypeError, ValueError):
         return None
@@ -214,20 +222,20 @@ def metadata_of(machine: Machine) -> Mapping[str, Any]:
 
 
 def journal_in(machines: Iterable[Machine]) -> Journal | None:
-    """The newest that any of them has: a writing may have reached some of them alone. One of a run that has succeeded
-    does not count: it was to be removed, and its machine's host did not answer then."""
+    """The newest that any of them has: a writing may have reached some of them alone. One of a run that is over does
+    not count: it was to be removed, and its machine's host did not answer then."""
     there = tuple(machines)
     applied = applied_in(there)
-    ended = applied.run if applied and applied.run else None
+    ended = applied.number if applied else 0
     found = [journal_from(str(metadata_of(m).get(JOURNAL_KEY) or "")) for m in there]
-    known = [journal for journal in found if journal and journal.run != ended]
-    return max(known, key=lambda j: (j.since, j.entry), default=None)
+    known = [journal for journal in found if journal and journal.number > ended]
+    return max(known, key=lambda j: (j.number, j.since, j.entry), default=None)
 
 
 def applied_in(machines: Iterable[Machine]) -> Applied | None:
     found = [applied_from(str(metadata_of(m).get(APPLIED_KEY) or "")) for m in machines]
     known = [applied for applied in found if applied]
-    return max(known, key=lambda a: a.at or _EPOCH, default=None)
+    return max(known, key=lambda a: (a.number, a.at or _EPOCH), default=None)
 
 
 def owned(machines: Iterable[Machine], groups: Iterable[str]) -> tuple[Machine, ...]:

@@ -47,8 +47,9 @@ class Lock:
     """A context in which this process alone migrates the app.
 
     Args:
-        machines: the machines that keep the journal; the first is the anchor. None of them: nothing is locked and
-            nothing kept, because there is nothing to keep it on.
+        machines: the machines that keep the journal; the first is the anchor, which is written to first. The leases on
+            all of them are the lock: whichever of them another process knows of, it finds one taken. No machines:
+            nothing is locked and nothing kept, because there is nothing to keep it on.
         reason: what for, in a few words that Fly shows to others.
     """
 
@@ -80,14 +81,12 @@ class Lock:
         return self._machines[0] if self._machines else None
 
     def __enter__(self) -> Lock:
-        """Raises MigrationLocked: somebody else has the anchor's lease, and did not give it back in `lease_wait`."""
+        """Raises MigrationLocked: somebody else has one of the leases, and did not give it back in `lease_wait`."""
         self.leases.__enter__()
         try:
-            if self.anchor:
-                self.leases.take([self.anchor])
-        except LeaseHeld as held:
-            self.leases.__exit__(None, None, None)
-            raise self._locked(self.anchor, held) from None
+            # In one order for everybody, so that no two hold what the other waits for.
+            for machine in sorted(self._machines, key=lambda m: m.id):
+                self._take(machine)
         except BaseException:
             self.leases.__exit__(None, None, None)
             raise
@@ -98,15 +97,28 @@ class Lock:
     ) -> None:
         self.leases.__exit__(kind, error, traceback)
 
-    def _locked(self, anchor: Machine | None, held: LeaseHeld) -> MigrationLocked:
-        assert anchor is not None
+    def _take(self, machine: Machine) -> None:
+        try:
+            self.leases.take([machine])
+        except LeaseHeld as held:
+            raise self._locked(machine, held) from None
+
+    def _locked(self, machine: Machine, held: LeaseHeld) -> MigrationLocked:
         holder, journal = None, None
         try:
-            holder = self._fly.lease_holder(self._app, anchor.id)
+            holder = self._fly.lease_holder(self._app, machine.id)
             journal = journal_in(self._fly.machines(self._app))
         except FlyError:
             pass  # what is known already will do
-        return locked(self._app, anchor.id, holder, journal, held.summary)
+        return locked(self._app, machine.id, holder, journal, held.summary)
+
+    def _keep(self) -> None:
+        """Raises MigrationLocked: the lease ran out meanwhile, and somebody else has it, with all that is kept."""
+        if anchor := self.anchor:
+            try:
+                self.leases.keep(anchor.id)
+            except LeaseHeld as held:
+                raise self._locked(anchor, held) from None
 
     def write(self, journal: Journal) -> Journal:
         """Keep the journal, before what it says is done.
@@ -116,25 +128,24 @@ class Lock:
             FlyError: it could not be kept.
         """
         written = replace(journal, entry=journal.entry + 1, owner=self._owner)
-        if anchor := self.anchor:
-            try:
-                self.leases.keep(anchor.id)
-            except LeaseHeld as held:
-                raise self._locked(anchor, held) from None
+        self._keep()
         self.journal = written
         self._put({JOURNAL_KEY: journal_text(written)})
         return written
 
     def record(self, applied: Applied) -> None:
-        """Keep what is applied, and let the journal go, in one writing."""
+        """Keep what is applied, and let the journal go, in one writing. Raises as `write`."""
+        self._keep()
         self._put({APPLIED_KEY: applied_text(applied), JOURNAL_KEY: None})
 
     def adopt(self, applied: Applied) -> None:
-        """Keep what is taken as applied; a journal is not touched."""
+        """Keep what is taken as applied; a journal is not touched. Raises as `write`."""
+        self._keep()
         self._put({APPLIED_KEY: applied_text(applied)})
 
     def forget(self) -> None:
-        """Let the journal go."""
+        """Let the journal go. Raises as `write`."""
+        self._keep()
         self._put({JOURNAL_KEY: None})
 
     def _put(self, values: Mapping[str, str | None]) -> None:
@@ -156,7 +167,7 @@ class Lock:
 
 
 def locked(
-    app: str, anchor: str, holder: LeaseHolder | None, journal: Journal | None, said: str = ""
+    app: str, machine: str, holder: LeaseHolder | None, journal: Journal | None, said: str = ""
 ) -> MigrationLocked:
     """The error that somebody else is at it."""
     until = (
@@ -166,10 +177,10 @@ def locked(
     if journal:
         what = f"another migration of {app} is running: {journal_told(journal)}"
     else:
-        what = f"somebody else has the lease on machine {anchor} of {app}: {who or said}"
+        what = f"somebody else has the lease on machine {machine} of {app}: {who or said}"
     return MigrationLocked(
         what,
-        where=f"app {app}, lease on machine {anchor}{f': {who}' if who else ''}{until}",
+        where=f"app {app}, lease on machine {machine}{f': {who}' if who else ''}{until}",
         meaning="nothing was changed; a lease whose owner has died ends by itself within half a minute",
         remedy="let it finish (`hotdash migrate status` shows how far it is), then `pulumi up` again",
     )

@@ -18,14 +18,20 @@ GROUP: Final = "fly_app_release_command"
 MARK_KEY: Final = "hotdash_run"
 TASKS: Final = ("db:chatwoot_prepare", "db:abort_if_pending_migrations")
 """Chatwoot's own task, which is safe to run at every release; and Rails' word on whether anything is left to do."""
+_URLS: Final = ("PRIMARY_DATABASE_URL", "DATABASE_URL")
+"""The names by which Rails takes a database's URL; the first outranks the second."""
 _NOT_ITS_OWN: Final = frozenset({"FLY_PROCESS_GROUP", "FLY_STANDBY_FOR"})
 
 
 def command(settings: MigrationSettings) -> list[str]:
-    """A secret wins over an env entry of its name, so the direct URL can take DATABASE_URL's place only here."""
+    """A secret wins over an env entry of its name, so the direct URL can take the place of the app's only here."""
     seconds = f"{max(1, round(settings.statement_timeout))}s"
-    url = "" if settings.database == "DATABASE_URL" else f'DATABASE_URL="${settings.database}" '
-    return ["sh", "-c", f"{url}POSTGRES_STATEMENT_TIMEOUT={seconds} exec bundle exec rails {' '.join(TASKS)}"]
+    urls = "".join(f'{name}="${settings.database}" ' for name in _URLS if name != settings.database)
+    return [
+        "sh",
+        "-c",
+        f"{urls}POSTGRES_STATEMENT_TIMEOUT={seconds} exec bundle exec rails {' '.join(TASKS)}",
+    ]
 
 
 def config(settings: MigrationSettings, image: str, web: Sequence[Machine], mark: str) -> dict[str, Any]:
@@ -63,9 +69,9 @@ def marked(machines: Sequence[Machine], mark: str) -> Machine | None:
     return next((m for m in machines if metadata_of(m).get(MARK_KEY) == mark), None)
 
 
-def left_by(machines: Sequence[Machine], run: str) -> tuple[Machine, ...]:
-    """The machines of a run, whichever attempt."""
-    return tuple(m for m in machines if str(metadata_of(m).get(MARK_KEY) or "").partition("-")[0] == run)
+def run_of(machine: Machine) -> str:
+    """The id of the run that has made it; empty: none."""
+    return str(metadata_of(machine).get(MARK_KEY) or "").partition("-")[0]
 
 
 def shown_command(settings: MigrationSettings) -> str:

@@ -6,10 +6,9 @@ from __future__ import annotations
 
 import contextlib
 import secrets as randomness
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from hotdash.errors import FlyError, HotdashError, MigrationFailed, MigrationLocked, SettingsError
+from hotdash.errors import FlyError, MigrationFailed, MigrationLocked, SettingsError
 from hotdash.fly.client import Fly
 from hotdash.fly.model import Machine
 from hotdash.migration import one_off
@@ -25,6 +24,7 @@ from hotdash.migration.deciding import (
     reason_to_run,
     window_text,
 )
+from hotdash.migration.failing import as_before, as_failure, joined
 from hotdash.migration.journal import (
     JOURNAL_KEY,
     Applied,
@@ -55,6 +55,19 @@ class Report:
 
     applied: Applied | None
     ran: int = 0
+    troubles: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Aborted:
+    """What an abort came to.
+
+    Args:
+        run: the journal of the run that was left; None: there was none.
+        troubles: machines that are not well after the window.
+    """
+
+    run: Journal | None
     troubles: tuple[str, ...] = ()
 
 
@@ -102,7 +115,7 @@ class Migration:
         """
         kept = self._kept()
         if not kept.unfinished and not again and not reason_to_run(self._settings, kept):
-            return self._adopt(kept)
+            return self._keep_what_is()
         with self._lock("db:chatwoot_prepare") as lock:
             ran = 0
             troubles: list[str] = []
@@ -120,28 +133,27 @@ class Migration:
         """End a run that was left, and begin none. Raises as `run`."""
         kept = self._kept()
         if kept.unfinished is None:
-            self._spread(kept)
-            return Report(kept.applied)
+            return self._keep_what_is()
         with self._lock("going on with a run that was left") as lock:
             left = self._kept().unfinished
             done = self._end(left, lock) if left else None
             return Report(self._kept().applied, 0 if done is None else 1, tuple(done or ()))
 
-    def abort(self) -> Journal | None:
+    def abort(self) -> Aborted:
         """End a run that was left without running anything: its machine goes, the window is closed, the journal goes.
 
-        Returns the run's journal; None: there was none. Raises as `run`.
+        Raises as `run`.
         """
-        kept = self._kept()
-        if kept.unfinished is None:
-            self._spread(kept)
-            return None
+        if self._kept().unfinished is None:
+            self._keep_what_is()
+            return Aborted(None)
         with self._lock("aborting a run that was left") as lock:
             left = self._kept().unfinished
-            if left:
-                self._tell(f"migration: aborting {journal_told(left)}")
-                self._tidy(lock.write(replace(left, failed=left.failed or "it was aborted")), lock)
-            return left
+            if left is None:
+                return Aborted(None)
+            self._tell(f"migration: aborting {journal_told(left)}")
+            troubles = self._tidy(lock.write(replace(left, failed=left.failed or "it was aborted")), lock)
+            return Aborted(left, tuple(troubles))
 
     # Beginning, going on
 
@@ -151,11 +163,11 @@ class Migration:
     def _own(self) -> tuple[Machine, ...]:
         return owned(self._fly.machines(self._app), self._groups.all)
 
-    def _lock(self, reason: str, machines: Sequence[Machine] | None = None) -> Lock:
+    def _lock(self, reason: str) -> Lock:
         return Lock(
             self._fly,
             self._app,
-            self._own() if machines is None else machines,
+            self._own(),
             self._run_settings,
             owner=self._seams.named_owner,
             reason=reason,
@@ -163,24 +175,33 @@ class Migration:
             clock=self._seams.clock,
         )
 
-    def _adopt(self, kept: Kept) -> Report:
-        """Keep that the app was found with the declared image: so another one is told from it later."""
-        taken = adopted(self._settings, kept)
-        if taken is None:
-            self._spread(kept)
+    def _keep_what_is(self) -> Report:
+        """Where nothing must run, see that all machines say so: that the app was found with the declared image, so
+        that another one is told from it later; and what was kept on some machines alone."""
+        kept = self._kept()
+        if adopted(self._settings, kept) is None and not self._behind(kept):
             return Report(kept.applied)
-        applied = replace(taken, at=self._seams.now())
-        self._lock("").adopt(applied)
+        with self._lock("keeping what is applied") as lock:
+            kept = self._kept()
+            if kept.unfinished or reason_to_run(self._settings, kept):
+                return Report(kept.applied)  # somebody has begun one meanwhile; it is for the next look
+            taken = adopted(self._settings, kept)
+            if taken is None:
+                if kept.applied:
+                    lock.record(kept.applied)
+                return Report(kept.applied)
+            applied = replace(taken, at=self._seams.now())
+            lock.adopt(applied)
         self._tell(
             f"migration: web runs {applied.image} already, so its schema counts as applied; nothing was run"
         )
         return Report(applied)
 
-    def _spread(self, kept: Kept) -> None:
-        """Finish a keeping that reached some machines alone."""
-        behind = [m for m in self._own() if applied_in([m]) != kept.applied or JOURNAL_KEY in metadata_of(m)]
-        if kept.applied and behind:
-            self._lock("", behind).record(kept.applied)
+    def _behind(self, kept: Kept) -> bool:
+        """Whether a keeping has reached some machines alone."""
+        return kept.applied is not None and any(
+            applied_in([m]) != kept.applied or JOURNAL_KEY in metadata_of(m) for m in self._own()
+        )
 
     def _begin(self, reason: str, kept: Kept, lock: Lock, ran: int) -> Report:
         image = image_to_run(self._settings, kept)
@@ -193,6 +214,7 @@ class Migration:
             )
         journal = Journal(
             run=randomness.token_hex(4),
+            number=1 + (kept.applied.number if kept.applied else 0),
             owner=self._seams.named_owner,
             reason=reason,
             since=self._seams.now(),
@@ -206,30 +228,41 @@ class Migration:
         return Report(self._kept().applied if lock.anchor else None, ran + 1, tuple(troubles))
 
     def _end(self, left: Journal, lock: Lock) -> list[str] | None:
-        """End a run whose owner has died. None: it was not taken up, but tidied away."""
+        """End a run whose owner has died. None: it was not taken up, or came to nothing that is wanted; it is tidied
+        away."""
         self._tell(f"migration: found the {journal_told(left)}, and nobody at it")
         migrated = left.step in (Step.VERIFY, Step.CLOSE, Step.RECORD)
-        if left.failed or not (migrated or self._goes_on(left)):
+        wanted = goes_on(left, self._settings, self._kept())
+        if left.failed or not (migrated or (wanted and left.step is Step.RUN) or self._runs(left)):
             # Nothing of it has reached the database, or nobody wants it any more.
-            self._tidy(lock.write(left), lock)
+            for trouble in self._tidy(lock.write(left), lock):
+                self._tell(f"migration:   started, and not well: {trouble}")
             return None
         self._tell(f"migration: going on from step {left.step}")
-        return self._steps(left, lock)
+        try:
+            return self._steps(left, lock, again=wanted)
+        except MigrationFailed as failure:
+            if wanted or migrated or self._kept().unfinished:
+                raise
+            # It was let come to its end, and is tidied away: what is declared is another one.
+            summary = failure.summary.partition("\n")[0]
+            self._tell(f"migration: {summary}; its image is not declared any more, so another follows")
+            return None
 
-    def _goes_on(self, left: Journal) -> bool:
-        """Whether a run that has not migrated yet is taken up: one whose task runs, or has ended well, in any case."""
-        if left.step is not Step.RUN:
-            return False
-        machine = self._task.find(left)
+    def _runs(self, left: Journal) -> bool:
+        """Whether the run's task runs, or has ended well."""
+        machine = self._task.find(left) if left.step is Step.RUN else None
         ended = one_off.end_of(machine) if machine else None
-        if machine and (one_off.succeeded(ended) if ended else machine.state != "destroyed"):
-            return True
-        return goes_on(left, self._settings, self._kept())
+        return machine is not None and (one_off.succeeded(ended) if ended else machine.state != "destroyed")
 
     # The steps
 
-    def _steps(self, journal: Journal, lock: Lock) -> list[str]:
-        """From the journal's step to the end; what is not well afterwards."""
+    def _steps(self, journal: Journal, lock: Lock, *, again: bool = True) -> list[str]:
+        """From the journal's step to the end; what is not well afterwards.
+
+        Args:
+            again: whether its task is run once more, where nobody saw how it ended.
+        """
         troubles: list[str] = []
         try:
             for step in steps_from(journal.step):
@@ -242,13 +275,14 @@ class Migration:
                 journal = lock.write(journal)
                 match step:
                     case Step.LOCK:
+                        self._task.clear(journal, locked=lock.anchor is not None)
                         self._say(journal, f"run {journal.run}, nobody else migrates {self._app} now")
                     case Step.PREFLIGHT:
                         journal = self._checks.before(journal)
                     case Step.OPEN:
                         self._open(journal, lock)
                     case Step.RUN:
-                        journal = self._task.run(journal, lock)
+                        journal = self._task.run(journal, lock, again=again)
                     case Step.VERIFY:
                         self._checks.after(journal)
                     case Step.CLOSE:
@@ -289,9 +323,17 @@ class Migration:
         return Window(self._fly, self._app, lock.leases, self._run_settings, self._tell, self._seams.clock)
 
     def _record(self, journal: Journal, lock: Lock) -> None:
+        self._task.end_all(
+            journal
+        )  # they end by themselves; once the journal is gone, nobody would know of one left
         lock.record(
             Applied(
-                journal.image, journal.revision, self._seams.now(), self._checks.schema(), run=journal.run
+                journal.image,
+                journal.revision,
+                self._seams.now(),
+                self._checks.schema(),
+                run=journal.run,
+                number=journal.number,
             )
         )
 
@@ -299,14 +341,14 @@ class Migration:
 
     def _failed(self, error: BaseException, journal: Journal, lock: Lock) -> BaseException:
         """Tidy up after a failure; the error to raise."""
-        failure = self._as_failure(error, journal)
+        failure = as_failure(error, journal, self._app)
         if isinstance(error, MigrationLocked):
             return error  # somebody else is at it now: what there is to tidy is his
         if journal.step in (Step.CLOSE, Step.RECORD):
-            failure.meaning = _joined(
+            failure.meaning = joined(
                 f"the schema is migrated, and this was left at step {journal.step}", failure.meaning
             )
-            failure.remedy = _joined(
+            failure.remedy = joined(
                 failure.remedy, "`pulumi up` or `hotdash migrate resume` goes on from there"
             )
             return failure
@@ -322,40 +364,16 @@ class Migration:
                 if stopped
                 else "no machine stands still"
             )
-            failure.meaning = _joined(
+            failure.meaning = joined(
                 failure.meaning, f"and Fly could not be told to tidy up ({why.summary}): {left}"
             )
-            failure.remedy = _joined(
+            failure.remedy = joined(
                 failure.remedy,
                 "`hotdash migrate abort` or the next `pulumi up` tidies up; by hand: docs/migrations.md",
             )
             return failure
-        failure.meaning = _joined(failure.meaning, _as_before(journal, troubles))
+        failure.meaning = joined(failure.meaning, as_before(journal, troubles))
         return failure
-
-    def _as_failure(self, error: BaseException, journal: Journal) -> HotdashError:
-        if isinstance(error, MigrationFailed):
-            return error
-        if isinstance(error, HotdashError):
-            return MigrationFailed(
-                f"the migration to {journal.image} failed at step {journal.step}: {error.summary}",
-                where=error.where,
-                meaning=error.meaning,
-                remedy=error.remedy,
-            )
-        if isinstance(error, KeyboardInterrupt):
-            return MigrationFailed(
-                f"the migration to {journal.image} was interrupted at step {journal.step}",
-                where=f"app {self._app}",
-                remedy="`pulumi up` again, when it is wanted",
-            )
-        # Its words are not shown: nobody knows what a library puts into an error that nobody foresaw.
-        return MigrationFailed(
-            f"the migration to {journal.image} failed at step {journal.step} by an error of this program "
-            f"({type(error).__name__})",
-            where=f"app {self._app}",
-            remedy="report this",
-        )
 
     def _tidy(self, journal: Journal, lock: Lock) -> list[str]:
         """End the run's machines, close the window, let the journal go. What is not well is returned.
@@ -370,17 +388,6 @@ class Migration:
                 lambda: closed.append(self._window(lock).close(journal) if journal.scale else [])
             )
             if journal.attempt:
-                for machine in one_off.left_by(self._fly.machines(self._app), journal.run):
-                    self._task.end(machine)
+                self._task.end_all(journal)
         lock.forget()
         return [trouble for troubles in closed for trouble in troubles]
-
-
-def _as_before(journal: Journal, troubles: Sequence[str]) -> str:
-    window = "the window is closed again, " if journal.scale else ""
-    rest = f"; not well: {'; '.join(troubles)}" if troubles else ""
-    return f"{window}the app runs the image that it ran before{rest}"
-
-
-def _joined(*parts: str) -> str:
-    return "; ".join(part for part in parts if part)

@@ -6,7 +6,7 @@ import contextlib
 from dataclasses import replace
 from typing import Final
 
-from hotdash.errors import FlyError, MigrationFailed, NotFound
+from hotdash.errors import FlyError, MigrationFailed, MigrationLocked, NotFound
 from hotdash.fly.client import Fly
 from hotdash.fly.model import Machine
 from hotdash.fly.writing import write_once
@@ -57,11 +57,40 @@ class Task:
         self._secrets_version = secrets_version
         self._tell = seams.progress
 
-    def run(self, journal: Journal, lock: Lock) -> Journal:
-        """Run the task, or go on waiting for one that an owner who has died had begun."""
+    def clear(self, journal: Journal, *, locked: bool) -> None:
+        """See that no machine of another run is at it.
+
+        Args:
+            locked: nobody else is at work, so that one which is there was left, and is ended. Else (an app without
+                machines has nothing to lock) it may be somebody's, and its end is waited for.
+        """
+        for machine in self._fly.machines(self._app):
+            run = one_off.run_of(machine)
+            if run in ("", journal.run):
+                continue
+            if locked:
+                self._tell(f"migration: machine {machine.id} was left by run {run}; ending it")
+                self.end(machine)
+                continue
+            self._tell(f"migration: machine {machine.id} migrates for run {run}; waiting for its end")
+            if self._follow(machine).timed_out:
+                logs = f"fly logs -a {self._app} -i {machine.id}"
+                raise MigrationLocked(
+                    f"machine {machine.id} migrates since more than {self._settings.time_limit:g} s",
+                    where=f"app {self._app}, machine {machine.id}, run {run}",
+                    meaning="nothing was changed",
+                    remedy=f"see `{logs}`; let it end, or destroy it, then `pulumi up` again",
+                )
+
+    def run(self, journal: Journal, lock: Lock, *, again: bool) -> Journal:
+        """Run the task, or go on waiting for one that an owner who has died had begun.
+
+        Args:
+            again: run it once more where nobody saw how it ended.
+        """
         machine = self.find(journal) if journal.attempt else None
         for _ in range(ATTEMPTS):
-            seen = machine is None
+            watched = machine is None or one_off.end_of(machine) is None
             if machine is None:
                 journal = lock.write(replace(journal, attempt=journal.attempt + 1, one_off=""))
                 machine = self._make(journal)
@@ -73,7 +102,7 @@ class Task:
             end = self._follow(machine)
             if end.succeeded:
                 return journal
-            if seen and not end.unknown:
+            if not again or (watched and not end.unknown):
                 raise self._failed(journal, machine, end)
             how = one_off.told(end.exit, machine.guest.memory_mb) if end.exit else "nobody saw its end"
             self._tell(
@@ -153,6 +182,12 @@ class Task:
             remedy=reason.next,
         )
 
+    def end_all(self, journal: Journal) -> None:
+        """End every machine of the run that is still there."""
+        for machine in self._fly.machines(self._app):
+            if one_off.run_of(machine) == journal.run and machine.state not in ("destroyed", "destroying"):
+                self.end(machine)
+
     def end(self, machine: Machine) -> None:
         """Stop the task's machine so that Rails can undo what it is in, then destroy it."""
         clock = self._seams.clock
@@ -174,8 +209,10 @@ class Task:
 def _reason(end: End) -> Reason:
     if end.exit and end.exit.oom_killed:
         return OUT_OF_MEMORY
+    if end.not_started:
+        return NOT_STARTED
     if end.timed_out:
-        return NOT_STARTED if end.not_started else TOO_LONG
+        return TOO_LONG
     found = reason_in(end.lines)
     if found is UNKNOWN and (end.exit is None or end.exit.requested or end.exit.signal > 0):
         return STOPPED

@@ -11,13 +11,18 @@ from hotdash.fly.client import Fly
 from hotdash.fly.health import HealthSettings, Watch
 from hotdash.fly.leases import Leases
 from hotdash.fly.model import Machine
+from hotdash.fly.wire import parse_duration
+from hotdash.fly.writing import may_have_been_done
 from hotdash.migration.deciding import stopped_by
 from hotdash.migration.journal import Journal, owned
 
 STOP_SECONDS: Final = 60.0
-"""That a machine may take to stop: Sidekiq lets its jobs end for 25 s (its own default)."""
+"""That a machine may take to stop at least: Sidekiq lets its jobs end for 25 s (its own default)."""
+KILL_SECONDS: Final = 10.0
+"""For Fly to kill a machine that has not stopped in its own time, and to say so."""
 _RUNS: Final = frozenset({"started", "starting", "restarting", "updating", "replacing"})
 _STOPPED: Final = frozenset({"stopped", "suspended", "failed"})
+_STOPPING: Final = frozenset({"stopping", "suspending"})
 
 
 def scale_of(machines: Sequence[Machine], groups: Sequence[str]) -> dict[str, str]:
@@ -64,50 +69,108 @@ class Window:
         for machine in machines:
             if machine.state not in _STOPPED:
                 self._progress(f"migration: stopping {machine.group} {machine.id}")
-                self._fly.stop_machine(self._app, machine.id, self._leases.nonce(machine.id))
-        began = self._clock.now()
+                nonce = self._leases.nonce(machine.id)
+                if _has_services(machine):
+                    # Else Fly's proxy starts it again at the next request, where autostart is on.
+                    self._fly.cordon_machine(self._app, machine.id, nonce)
+                self._fly.stop_machine(self._app, machine.id, nonce)
         for machine in machines:
-            while (state := self._fly.machine(self._app, machine.id).state) not in _STOPPED:
-                if self._clock.now() - began > STOP_SECONDS:
-                    raise MigrationFailed(
-                        f"{machine.group} {machine.id} does not stop: it is {state} after {STOP_SECONDS:g} s",
-                        where=f"app {self._app}, machine {machine.id}",
-                        remedy=f"see `fly logs -a {self._app} -i {machine.id}`, then `pulumi up` again",
-                    )
-                self._clock.sleep(self._settings.poll)
+            state, seconds = self._awaited(machine, _STOPPED.__contains__)
+            if state not in _STOPPED:
+                raise MigrationFailed(
+                    f"{machine.group} {machine.id} does not stop: it is {state} after {seconds:.0f} s",
+                    where=f"app {self._app}, machine {machine.id}",
+                    remedy=f"see `fly logs -a {self._app} -i {machine.id}`, then `pulumi up` again",
+                )
 
     def close(self, journal: Journal) -> list[str]:
         """Start what ran before, and wait until it is well. What is up already is left alone.
 
+        A machine that cannot be started keeps none of the others down.
+
         Returns what is not well though it was started, a line each: that is for the rollout to mend.
 
         Raises:
-            FlyError: not everything could be started.
+            FlyError: not everything could be started; everything else was.
         """
-        machines = self._machines(journal)
-        self._leases.take(machines)
-        resting = [m for m in machines if m.state not in _RUNS]
-        for machine in resting:
-            self._progress(f"migration: starting {machine.group} {machine.id}")
-            self._fly.start_machine(self._app, machine.id, self._leases.nonce(machine.id))
+        errors: list[FlyError] = []
+        starting: list[Machine] = []
+        for machine_id in stopped_by(journal):
+            try:
+                if machine := self._start(machine_id):
+                    starting.append(machine)
+            except FlyError as error:
+                self._progress(f"migration: machine {machine_id} could not be started: {error.summary}")
+                errors.append(error)
         troubles = []
         watch = Watch(self._fly, self._app, self._settings, self._progress, self._clock)
-        for machine in resting:
+        for machine in starting:
             name = f"migration: {machine.group} {machine.id}"
             try:
                 watch.until_well(name, machine, previous=machine, nonce=self._leases.nonce(machine.id))
             except RolloutFailed as failure:
                 troubles.append(failure.summary.removeprefix("migration: "))
+            except FlyError as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
         return troubles
 
+    def _start(self, machine_id: str) -> Machine | None:
+        """Start one machine; None: it is up, or gone."""
+        machine = self._machine(machine_id)
+        if machine is None:
+            return None
+        self._leases.take([machine])
+        nonce = self._leases.nonce(machine.id)
+        if _has_services(machine):
+            self._fly.cordon_machine(self._app, machine.id, nonce, cordoned=False)
+        state, _ = self._awaited(machine, lambda state: state not in _STOPPING)
+        if state in _RUNS:
+            return None
+        self._progress(f"migration: starting {machine.group} {machine.id}")
+        try:
+            self._fly.start_machine(self._app, machine.id, nonce)
+        except FlyError as error:
+            if not may_have_been_done(error):
+                raise
+        return machine
+
+    def _awaited(self, machine: Machine, over: Callable[[str], bool]) -> tuple[str, float]:
+        """Wait until its state is `over`, for as long as it may take to stop; the state, and the seconds."""
+        began, limit = self._clock.now(), stop_seconds(machine)
+        while True:
+            state = self._fly.machine(self._app, machine.id).state
+            seconds = self._clock.now() - began
+            if over(state) or seconds > limit:
+                return state, seconds
+            self._clock.sleep(self._settings.poll)
+
     def _machines(self, journal: Journal) -> list[Machine]:
-        found = []
-        for machine_id in stopped_by(journal):
-            try:
-                found.append(self._fly.machine(self._app, machine_id))
-            except NotFound:
-                self._progress(f"migration: machine {machine_id} is gone since; it is not made again here")
-        return [m for m in found if m.state not in ("destroyed", "destroying")]
+        return [machine for id_ in stopped_by(journal) if (machine := self._machine(id_))]
+
+    def _machine(self, machine_id: str) -> Machine | None:
+        try:
+            machine = self._fly.machine(self._app, machine_id)
+        except NotFound:
+            machine = None
+        if machine is None or machine.state in ("destroyed", "destroying"):
+            self._progress(f"migration: machine {machine_id} is gone since; it is not made again here")
+            return None
+        return machine
+
+
+def stop_seconds(machine: Machine) -> float:
+    """That it may take to stop: a little longer than Fly gives it before it kills it."""
+    try:
+        own = parse_duration((machine.config.get("stop_config") or {}).get("timeout") or 0)
+    except ValueError:
+        own = 0.0
+    return max(STOP_SECONDS, own + KILL_SECONDS)
+
+
+def _has_services(machine: Machine) -> bool:
+    return bool(machine.config.get("services"))
 
 
 def left_stopped(fly: Fly, app: str, journal: Journal) -> list[str]:

@@ -72,6 +72,8 @@ class _Machine:
     lease: str = ""
     leased_until: float = 0.0
     started: float = 0.0
+    stops_at: float = 0.0
+    cordoned: bool = False
     task: Task | None = None
     events: list[dict[str, Any]] = field(default_factory=list)
 
@@ -170,11 +172,18 @@ class Fleet:
 
     def pass_time(self, seconds: float) -> None:
         end = self.seconds + seconds
+        self._stop_what_is_due()
         while self.seconds < end:
             self.seconds = min(end, self.seconds + 0.25)
+            self._stop_what_is_due()
             for machine in list(self.machines.values()):
                 if machine.task and machine.state == "started":
                     self._go_on(machine, machine.task)
+
+    def _stop_what_is_due(self) -> None:
+        for machine in self.machines.values():
+            if machine.state == "stopping" and self.seconds >= machine.stops_at:
+                machine.state = "stopped"
 
     def _go_on(self, machine: _Machine, task: Task) -> None:
         age = self.seconds - machine.started
@@ -188,9 +197,9 @@ class Fleet:
 
     def end(self, machine: _Machine, *, code: int = 0, oom: bool = False, requested: bool = False) -> None:
         """The one-off machine's process ends, and the machine with it."""
-        if machine.state == "destroyed":
+        if machine.state in ("destroyed", "stopped"):
             return
-        machine.state = "destroyed"
+        machine.state = "stopped" if self.lingers else "destroyed"
         stamp = int((NOW + timedelta(seconds=self.seconds)).timestamp() * 1000)
         ended = {"exit_code": code, "oom_killed": oom, "requested_stop": requested, "signal": -1}
         machine.events.insert(0, {"type": "exit", "timestamp": stamp, "request": {"exit_event": ended}})
@@ -268,9 +277,16 @@ class Fleet:
                 if machine.task:
                     self.end(machine, code=143, requested=True)
                 else:
-                    machine.state = "stopped"
+                    machine.state, machine.stops_at = "stopping", self.seconds + self.stop_takes
+                    self.pass_time(0.0)
+            case "POST", "start" if machine.state == "stopping":
+                return httpx.Response(
+                    412, json={"error": "unable to start machine from current state: 'stopping'"}
+                )
             case "POST", "start":
                 machine.state, machine.started = "started", self.seconds
+            case "POST", "cordon" | "uncordon":
+                machine.cordoned = found["what"] == "cordon"
             case "DELETE", None:
                 machine.state = "destroyed"
             case _:
@@ -300,6 +316,10 @@ class Fleet:
         )
 
     short_leases = False
+    lingers = False
+    """Whether a one-off machine stays, stopped, when its process has ended."""
+    stop_takes = 0.0
+    """Seconds from the call to `stopped`."""
 
     def _holder(self, machine: _Machine) -> httpx.Response:
         if not machine.lease or machine.leased_until <= self.seconds:

@@ -93,7 +93,7 @@ def a_journal(**changes: Any) -> Journal:
 
 def test_a_journal_of_a_run_that_has_succeeded_is_none() -> None:
     left = machine("m1", **{JOURNAL_KEY: journal_text(a_journal())})
-    done = machine("m2", **{APPLIED_KEY: applied_text(Applied("c:1", "", NOW, run="r"))})
+    done = machine("m2", **{APPLIED_KEY: applied_text(Applied("c:1", "", NOW, run="r", number=1))})
     assert journal_in([left]) == a_journal()
     assert journal_in([left, done]) is None
 

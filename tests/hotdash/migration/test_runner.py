@@ -124,8 +124,9 @@ def test_its_machine_is_like_flys_own_for_a_release_command() -> None:
     assert config["init"]["cmd"] == [
         "sh",
         "-c",
-        'DATABASE_URL="$DIRECT_DATABASE_URL" POSTGRES_STATEMENT_TIMEOUT=600s exec bundle exec rails '
-        "db:chatwoot_prepare db:abort_if_pending_migrations",
+        'PRIMARY_DATABASE_URL="$DIRECT_DATABASE_URL" DATABASE_URL="$DIRECT_DATABASE_URL" '
+        "POSTGRES_STATEMENT_TIMEOUT=600s exec bundle exec rails db:chatwoot_prepare "
+        "db:abort_if_pending_migrations",
     ]
 
 
@@ -392,7 +393,12 @@ def test_a_death_while_a_failure_is_tidied_up(number: int, after: bool) -> None:
     fleet.die_at = None
     fleet.let_leases_run_out()
 
-    fleet.migration(WINDOW).run()
+    try:
+        fleet.migration(WINDOW).run()
+    except MigrationFailed:
+        # The task was at it still, and whoever came next has seen it fail.
+        nothing_left(fleet)
+        fleet.migration(WINDOW).run()
     migrated_once(fleet)
     nothing_left(fleet)
 
@@ -488,3 +494,234 @@ def test_a_fly_that_is_gone_for_good_is_told_with_what_is_left() -> None:
     fleet.migration(WINDOW).run()
     migrated_once(fleet)
     nothing_left(fleet)
+
+
+# A window closes, whatever else goes wrong
+
+
+def refusing(fleet: Fleet, path: str, status: int) -> None:
+    def broken(_method: str, called: str) -> httpx.Response | None:
+        return httpx.Response(status, json={"error": "no capacity"}) if called.endswith(path) else None
+
+    fleet.broken = broken
+
+
+def test_a_machine_that_cannot_be_started_keeps_no_other_down() -> None:
+    fleet = Fleet()
+    refusing(fleet, "/machines/web1/start", 412)
+    with pytest.raises(MigrationFailed, match="no capacity") as caught:
+        fleet.migration(replace(WINDOW, web=Web.STOP)).run()
+    assert fleet.states() == ALL_UP | {"web1": "stopped"}
+    assert "this was left at step close" in str(caught.value)
+
+    fleet.broken = lambda _method, _path: None
+    fleet.migration(replace(WINDOW, web=Web.STOP)).run()
+    migrated_once(fleet)
+    nothing_left(fleet)
+
+
+def test_a_start_whose_answer_is_lost_is_looked_after() -> None:
+    fleet = Fleet()
+    lost: list[int] = []
+
+    def broken(method: str, path: str) -> httpx.Response | None:
+        if path.endswith("/machines/work1/start") and not lost:
+            lost.append(1)
+            return httpx.Response(502, json={"error": "lost"})
+        return None
+
+    fleet.broken = broken
+    assert fleet.migration(WINDOW).run().troubles == ()
+    nothing_left(fleet)
+
+
+def test_a_machine_that_still_stops_is_waited_for_and_started() -> None:
+    fleet = Fleet()
+    fleet.stop_takes = 90.0
+    fleet.machines["work1"].config["stop_config"] = {"timeout": "120s"}
+    fleet.migration(WINDOW).run()
+    migrated_once(fleet)
+    nothing_left(fleet)
+
+    slow = Fleet()
+    slow.stop_takes = 70.0
+    with pytest.raises(MigrationFailed, match="work1 does not stop"):
+        slow.migration(WINDOW).run()
+    nothing_left(slow)
+
+
+def test_a_web_machine_that_is_stopped_gets_no_request_meanwhile() -> None:
+    fleet = Fleet()
+    for name in ("web1", "web2"):
+        fleet.machines[name].config["services"] = [{"internal_port": 3000, "autostart": True}]
+    cordoned: list[bool] = []
+
+    def look(method: str, path: str) -> httpx.Response | None:
+        if method == "POST" and path.endswith("/machines"):
+            cordoned.extend(fleet.machines[name].cordoned for name in ("web1", "web2", "work1"))
+        return None
+
+    fleet.broken = look
+    fleet.migration(replace(WINDOW, web=Web.STOP)).run()
+    assert cordoned == [True, True, False]
+    assert not any(machine.cordoned for machine in fleet.machines.values())
+    nothing_left(fleet)
+
+
+# One run at a time, whatever machines somebody knows of
+
+
+def test_a_machine_that_came_meanwhile_is_no_second_lock() -> None:
+    fleet = Fleet()
+    refused: list[str] = []
+
+    def meanwhile(method: str, path: str) -> httpx.Response | None:
+        if method == "POST" and path.endswith("/machines") and not refused:
+            refused.append("")
+            fleet.make("aaa0", "web", "started", OLD)
+            with pytest.raises(MigrationLocked) as caught:
+                fleet.migration(WINDOW).run()
+            refused.append(str(caught.value))
+        return None
+
+    fleet.broken = meanwhile
+    fleet.migration(WINDOW).run()
+    assert "another migration of a is running" in refused[1]
+    assert len(fleet.one_offs()) == 1
+    assert fleet.times_run == dict.fromkeys(PENDING, 1)
+
+
+def test_whoever_lost_the_lock_records_nothing() -> None:
+    fleet = Fleet()
+    taken: list[int] = []
+
+    def meanwhile(method: str, path: str) -> httpx.Response | None:
+        if path.endswith("/machines/work1/start") and not taken:
+            taken.append(1)
+            for machine in fleet.machines.values():
+                machine.lease, machine.leased_until = "another's", 10_000.0
+            fleet.machines["work1"].lease = ""
+        return None
+
+    fleet.broken = meanwhile
+    with pytest.raises(MigrationLocked):
+        fleet.migration(WINDOW).run()
+    assert fleet.metadata(APPLIED_KEY) == [None, None, None]
+    assert None not in fleet.metadata(JOURNAL_KEY)
+
+
+def test_a_journal_of_a_run_that_is_over_brings_nothing_back() -> None:
+    fleet = Fleet()
+    fleet.migration().run()
+    fleet.migration(replace(SETTINGS, revision="2")).run()
+    old = Journal("r0", "me@here", "image", NOW, OLD, "", Step.CLOSE, Mode.WINDOW, scale={"work1": "started"})
+    fleet.machines["web2"].config["metadata"][JOURNAL_KEY] = journal_text(old)
+    fleet.machines["work1"].state = "stopped"
+
+    assert fleet.migration(replace(SETTINGS, revision="2")).run().ran == 0
+    assert fleet.states()["work1"] == "stopped"
+    assert fleet.metadata(JOURNAL_KEY) == [None, None, None]
+
+
+def bare_fleet() -> Fleet:
+    fleet = Fleet()
+    fleet.machines.clear()
+    return fleet
+
+
+def test_an_app_without_machines_waits_for_anothers_task() -> None:
+    fleet = bare_fleet()
+    fleet.die_at = next(n for n in range(99) if _creates(n))
+    fleet.die_after = True
+    with pytest.raises(Died):
+        fleet.migration().run()
+    fleet.die_at = None
+    [first] = fleet.one_offs()
+    seen: list[str] = []
+
+    def look(method: str, path: str) -> httpx.Response | None:
+        if method == "POST" and path.endswith("/machines"):
+            seen.append(first.state)
+        return None
+
+    fleet.broken = look
+    fleet.migration().run()
+    assert seen == ["destroyed"]
+    assert fleet.times_run == dict.fromkeys(PENDING, 1)
+
+
+def _creates(number: int) -> bool:
+    probe = bare_fleet()
+    probe.migration().run()
+    return probe.calls[number] == "POST /machines"
+
+
+def test_an_app_without_machines_does_not_run_beside_a_task_that_does_not_end() -> None:
+    fleet = bare_fleet()
+    other = fleet.make("one9", "fly_app_release_command", "started", OLD)
+    other.config["metadata"]["hotdash_run"] = "r9-1"
+    other.task = Task(seconds=5000, migrates=False)
+    with pytest.raises(MigrationLocked, match="machine one9 migrates"):
+        fleet.migration().run()
+    assert fleet.one_offs() == [other]
+
+
+def test_a_task_left_by_nobody_is_ended_before_another_begins() -> None:
+    fleet = Fleet()
+    other = fleet.make("one9", "fly_app_release_command", "started", OLD)
+    other.config["metadata"]["hotdash_run"] = "r9-1"
+    other.task = Task(seconds=5000, migrates=False)
+    fleet.migration().run()
+    nothing_left(fleet)
+    migrated_once(fleet)
+
+
+def test_a_machine_that_does_not_destroy_itself_is_destroyed() -> None:
+    fleet = Fleet()
+    fleet.lingers = True
+    fleet.migration().run()
+    nothing_left(fleet)
+    migrated_once(fleet)
+
+
+def test_a_task_of_an_image_that_is_not_declared_any_more_may_fail() -> None:
+    fleet = Fleet()
+    fleet.tasks = [Task(seconds=30, code=1, migrates=False), Task()]
+    fleet.die_at = next(n for n, call in enumerate(_calls_of_a_run()) if call == "POST /machines") + 3
+    with pytest.raises(Died):
+        fleet.migration(WINDOW).run()
+    fleet.die_at = None
+    fleet.let_leases_run_out()
+
+    newer = "chatwoot/chatwoot:v4.12.1"
+    assert fleet.migration(replace(WINDOW, image=newer)).run().ran == 1
+    assert [machine.config["image"] for machine in fleet.one_offs()] == [NEW, newer]
+    assert [line for line in fleet.told if "its image is not declared any more" in line], fleet.told
+    migrated_once(fleet, newer)
+    nothing_left(fleet)
+
+
+def _calls_of_a_run() -> list[str]:
+    fleet = Fleet()
+    fleet.migration(WINDOW).run()
+    return fleet.calls
+
+
+def test_an_abort_tells_what_is_not_well() -> None:
+    fleet = Fleet()
+    fleet.die_at = next(n for n, call in enumerate(_calls_of_a_run()) if call == "POST /machines")
+    with pytest.raises(Died):
+        fleet.migration(WINDOW).run()
+    fleet.die_at = None
+    fleet.let_leases_run_out()
+
+    def fails(_method: str, path: str) -> httpx.Response | None:
+        if path.endswith("/machines/work1/start"):
+            fleet.machines["work1"].state = "failed"
+            return httpx.Response(200, json={})
+        return None
+
+    fleet.broken = fails
+    aborted = fleet.migration(WINDOW).abort()
+    assert aborted.run is not None
+    assert "work1" in aborted.troubles[0]
