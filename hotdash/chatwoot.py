@@ -1,4 +1,4 @@
-"""What is known of Chatwoot's own paths, and one look at a running one from outside."""
+"""What is known of Chatwoot's own paths and variables, and one look at a running one from outside."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ UNROUTED: Final = {
 DEEP_PATH: Final = "/api"
 """Asks the database and Redis; `/health`, which Chatwoot has since 4.11, asks neither. Where Redis is gone it answers
 200 all the same, and says so in its body."""
+DATABASE_URLS: Final = ("PRIMARY_DATABASE_URL", "DATABASE_URL")
+"""What Chatwoot takes its database from; the first outranks the second (Rails' source)."""
 
 
 @dataclass(frozen=True)

@@ -30,11 +30,12 @@ class Excepted:
 
 @dataclass(frozen=True)
 class Unjudged:
-    """A rule that was not asked, or failed; `fact` is empty where it failed."""
+    """A rule that was not asked, or failed. `fact` is empty where it failed, `mend` where no value is to blame."""
 
     rule: Rule
     fact: str
     why: str
+    mend: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,10 @@ def judge(rules: Iterable[Rule], reading: Reading, terms: Terms, today: date) ->
     for rule in rules:
         missing = [fact for fact in sorted(rule.needs) if fact in reading.unreadable]
         if missing:
-            unjudged += [Unjudged(rule, fact, reading.unreadable[fact]) for fact in missing]
+            unjudged += [
+                Unjudged(rule, fact, reading.unreadable[fact], reading.mends.get(fact, ""))
+                for fact in missing
+            ]
             continue
         if rule.needs & reading.waiting:
             waiting.append(rule)

@@ -39,7 +39,15 @@ UNKNOWN: Final = Unknown()
 
 
 class Unreadable(Exception):
-    """A property is not what it should be; the message names it, and never repeats it."""
+    """A property is not what it should be; the message names it, and never repeats it.
+
+    Args:
+        mend: what whoever declares it can do; empty: it is not what they declared.
+    """
+
+    def __init__(self, why: str, mend: str = "") -> None:
+        super().__init__(why)
+        self.mend = mend
 
 
 @dataclass(frozen=True)
@@ -49,11 +57,13 @@ class Reading:
     Args:
         unreadable: facts, by the names of their fields, with the reason. They have their defaults.
         waiting: facts that the engine does not show while it plans an update. They have theirs too.
+        mends: for those of `unreadable` that are declared so, what to do.
     """
 
     facts: Facts
     unreadable: Mapping[str, str] = field(default_factory=dict)
     waiting: frozenset[str] = frozenset()
+    mends: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -68,12 +78,15 @@ def declared(properties: Mapping[str, Any]) -> Reading:
     """From the component's own properties; of what is seen on Fly nothing is read."""
     found: dict[str, Any] = {}
     unreadable: dict[str, str] = {}
+    mends: dict[str, str] = {}
     for name, (key, read) in _DECLARED.items():
         try:
             found[name] = read(_member(properties, key, ""), key)
         except Unreadable as why:
             unreadable[name] = str(why)
-    return Reading(Facts(**found), unreadable)
+            if why.mend:
+                mends[name] = why.mend
+    return Reading(Facts(**found), unreadable, mends=mends)
 
 
 def seen(reading: Reading, below: Iterable[ResourceShown]) -> Reading:
@@ -89,7 +102,7 @@ def seen(reading: Reading, below: Iterable[ResourceShown]) -> Reading:
             waiting.add(name)
         except Unreadable as why:
             unreadable[name] = str(why)
-    return Reading(replace(reading.facts, **found), unreadable, frozenset(waiting))
+    return Reading(replace(reading.facts, **found), unreadable, frozenset(waiting), reading.mends)
 
 
 class _Waiting(Exception):
@@ -179,6 +192,34 @@ def _app(value: Any, path: str) -> App:
     )
 
 
+def _databases(declared_at: str) -> Callable[[Any, str], dict[str, Database]]:
+    """What is declared to be a database and cannot be read is none that rules could pass over: they are not asked.
+
+    Args:
+        declared_at: the section of the stack file that names them.
+    """
+    read_all = _by_name(_database)
+
+    def read(value: Any, path: str) -> dict[str, Database]:
+        listed = _mapping(value, path)
+        said = {
+            name: tuple(_text(_member(item, key, f"{path}.{name}"), key) for key in ("unreadable", "mend"))
+            for name, item in listed.items()
+            if isinstance(item, Mapping) and "unreadable" in item
+        }
+        if said:
+            raise Unreadable(
+                "; ".join(
+                    f"{declared_at}.{name} cannot be read as a database's URL: {why}"
+                    for name, (why, _) in said.items()
+                ),
+                "; ".join(f"{name}: {mend}" for name, (_, mend) in said.items()),
+            )
+        return read_all(value, path)
+
+    return read
+
+
 def _database(value: Any, path: str) -> Database:
     holder = _mapping(value, path)
     for key in ("host", "database", "role", "provider", "pooling", "certainty", "rule", "sslmode"):
@@ -261,8 +302,8 @@ _DECLARED: Final[Mapping[str, tuple[str, Callable[[Any, str], Any]]]] = {
     "stack": ("stack", _text),
     "app": ("app", _app),
     "secrets": ("secrets", _by_name(_text)),
-    "databases": ("databases", _by_name(_database)),
-    "forbidden_databases": ("forbiddenDatabases", _by_name(_database)),
+    "databases": ("databases", _databases("hotdash:secrets")),
+    "forbidden_databases": ("forbiddenDatabases", _databases("hotdash:forbiddenDatabases")),
     "migration_database": ("migrationDatabase", _text),
     "postgres_variables": ("postgresVariables", _by_name(_agreement)),
     "connections": ("connections", _connections),

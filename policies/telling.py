@@ -26,14 +26,15 @@ def violation(item: Violation, stack: str) -> str:
 
 def unjudged(items: Iterable[Unjudged]) -> Iterator[str]:
     """One message for each thing that could not be read, with all rules that needed it."""
-    rules: dict[str, list[Rule]] = defaultdict(list)
+    rules: dict[tuple[str, str], list[Rule]] = defaultdict(list)
     for item in items:
-        rules[item.why].append(item.rule)
-    for why, asked in rules.items():
+        rules[item.why, item.mend].append(item.rule)
+    for (why, mend), asked in rules.items():
         yield _lines(
             f"{', '.join(rule.id for rule in asked)}: {why}",
             means="nobody can tell whether what is declared is right, so it counts as wrong",
-            next="run `pulumi preview` with the program of this version; if it stays so, the program and the pack do "
+            next=mend
+            or "run `pulumi preview` with the program of this version; if it stays so, the program and the pack do "
             "not fit together",
             docs=f"{PAGE}#what-a-policy-cannot-see",
         )

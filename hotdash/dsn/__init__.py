@@ -17,7 +17,7 @@ import importlib
 from typing import TYPE_CHECKING, Final
 
 from hotdash.dsn.model import PARTS, Dsn, Form, Host, Place
-from hotdash.dsn.text import DEFAULT_PORT, MalformedDsn
+from hotdash.dsn.text import DEFAULT_PORT, MalformedDsn, is_meant_as_url
 
 if TYPE_CHECKING:
     from hotdash.dsn.classification import Classification, classify, same_database
@@ -42,6 +42,7 @@ __all__ = [
     "classify",
     "explain",
     "explain_dsn",
+    "is_meant_as_url",
     "same_database",
 ]
 

@@ -63,6 +63,7 @@ class Dsn:
         form: how it was written; no part of what it is.
         unencoded: parts that hold something which Ruby's URI refuses unless it is percent-encoded.
         in_query: parts that stand in the query, where they win over those before it.
+        in_capitals: its scheme is written with capitals, which Rails does not mind and libpq does.
     """
 
     hosts: tuple[Host, ...]
@@ -73,6 +74,7 @@ class Dsn:
     form: Form = field(default=Form.URL, compare=False)
     unencoded: tuple[str, ...] = field(default=(), compare=False)
     in_query: tuple[str, ...] = field(default=(), compare=False)
+    in_capitals: bool = field(default=False, compare=False)
 
     @classmethod
     def parse(cls, text: str) -> Dsn:
@@ -91,6 +93,7 @@ class Dsn:
             Form.URL if written.is_url else Form.KEYWORDS,
             written.unencoded,
             written.in_query,
+            written.in_capitals,
         )
 
     @property

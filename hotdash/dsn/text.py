@@ -4,6 +4,9 @@ Who reads a DSN disagrees on details: libpq lets through what Ruby's URI refuses
 refuses is let through here and noted, so that it can be explained; what would be read as something else than was meant
 is refused. In particular an @ behind the host: it shows that the password ended somewhere else, and that a piece of it
 would be taken for a database or a parameter, and shown.
+
+The scheme is one of those details: Ruby's URI makes it lower case, so Rails takes `Postgres://` and hands on its parts;
+libpq itself compares it as it stands. Rails is who reads Chatwoot's, so its word counts.
 """
 
 from __future__ import annotations
@@ -17,8 +20,10 @@ from hotdash.dsn.parameters import LIBPQ
 DEFAULT_PORT: Final = 5432
 
 _URL: Final = re.compile(
-    r"postgres(?:ql)?://(?:(?P<user>[^/?#]*)@)?(?P<hosts>[^/?#@]*)(?:/(?P<database>[^?#]*))?(?:\?(?P<query>[^#]*))?"
+    r"(?P<scheme>(?i:postgres(?:ql)?))://(?:(?P<user>[^/?#]*)@)?(?P<hosts>[^/?#@]*)(?:/(?P<database>[^?#]*))?"
+    r"(?:\?(?P<query>[^#]*))?"
 )
+_MEANT: Final = re.compile(r"\s*postgres(?:ql)?://", re.IGNORECASE)
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _KEYWORD: Final = re.compile(r"([a-z_]+)\s*=")
 _NO_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})|%00")
@@ -60,7 +65,8 @@ class MalformedDsn(ValueError):
 
 class Written(NamedTuple):
     """What is written in a DSN, decoded. `unencoded` names the parts that hold something Ruby's URI refuses,
-    `in_query` those that stand in the query; both in the names of the fields."""
+    `in_query` those that stand in the query; both in the names of the fields. `in_capitals`: its scheme is written with
+    capitals."""
 
     hosts: tuple[tuple[str, int | None], ...]
     database: str
@@ -70,6 +76,12 @@ class Written(NamedTuple):
     is_url: bool
     unencoded: tuple[str, ...] = ()
     in_query: tuple[str, ...] = ()
+    in_capitals: bool = False
+
+
+def is_meant_as_url(text: str) -> bool:
+    """Whether it begins as the URL of a Postgres does, whatever comes behind."""
+    return _MEANT.match(text) is not None
 
 
 def read(text: str) -> Written:
@@ -95,7 +107,7 @@ def read(text: str) -> Written:
 
 
 def _read_url(text: str, match: re.Match[str]) -> Written:
-    user, authority, database, query = match.groups(default="")
+    scheme, user, authority, database, query = match.groups(default="")
     rest = text[match.end() :]
     if (database or query or rest) and "@" in text[match.end("hosts") :]:
         raise MalformedDsn(
@@ -122,7 +134,15 @@ def _read_url(text: str, match: re.Match[str]) -> Written:
             in_query, hosts = _take_parts(parameters, parts, hosts)
     if not any(name for name, _ in hosts):
         raise MalformedDsn("it names no host")
-    return Written(hosts, **parts, parameters=parameters, is_url=True, unencoded=unencoded, in_query=in_query)
+    return Written(
+        hosts,
+        **parts,
+        parameters=parameters,
+        is_url=True,
+        unencoded=unencoded,
+        in_query=in_query,
+        in_capitals=not scheme.islower(),
+    )
 
 
 def _unencoded(username: str, password: str, authority: str, database: str, query: str) -> tuple[str, ...]:

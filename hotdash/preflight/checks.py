@@ -7,7 +7,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from hotdash.dsn import Dsn, Finding, Host, MalformedDsn, Severity, explain_dsn
+from hotdash import chatwoot
+from hotdash.dsn import Dsn, Finding, Host, MalformedDsn, Severity, explain_dsn, is_meant_as_url
 from hotdash.preflight import key_base, redis, smtp, storage
 from hotdash.preflight.demand import Demand
 from hotdash.preflight.outcome import Check, Verdict
@@ -17,11 +18,9 @@ from hotdash.preflight.trial import Ended, Notes, make_check, refused
 
 DEFAULT_TIMEOUT: Final = 5.0
 """Seconds for one check."""
-MAIN: Final = ("PRIMARY_DATABASE_URL", "DATABASE_URL")
-"""What Chatwoot takes its database from; the first outranks the second (Rails' source)."""
+MAIN: Final = chatwoot.DATABASE_URLS
 BY_PARTS: Final = "POSTGRES_HOST"
 _FOR_MIGRATIONS: Final = re.compile(r"DIRECT|MIGRAT|UNPOOLED")
-_URL: Final = re.compile(r"\s*postgres(?:ql)?://", re.IGNORECASE)
 _DEFAULTS: Final = {
     "POSTGRES_HOST": "localhost",
     "POSTGRES_PORT": "5432",
@@ -73,7 +72,7 @@ def _databases(
     forbidden: Mapping[str, str],
     timeout: float,
 ) -> list[Check]:
-    urls = {name: text for name, text in settings.items() if name in MAIN or _URL.match(text)}
+    urls = {name: text for name, text in settings.items() if name in MAIN or is_meant_as_url(text)}
     main = next((name for name in MAIN if name in urls), "")
     dsns: dict[str, Dsn | None] = {}
     problems: dict[str, MalformedDsn] = {}

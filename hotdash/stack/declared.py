@@ -14,7 +14,7 @@ from hotdash.stack.databases import Agreement
 from hotdash.stack.policy import exception_properties
 from hotdash.stack.refusals import DATABASE_VARIABLE
 from hotdash.stack.settings import GroupSettings, SecretSource, Settings
-from hotdash.stack.values import Declaration, databases_in, value_of, values_of
+from hotdash.stack.values import Declaration, databases_in, unreadable_in, value_of, values_of
 from hotdash.vault import Vault, fingerprint
 
 FORWARDED: Final = "x-forwarded-proto"
@@ -32,7 +32,8 @@ def declared_properties(
     """
     # Stand-ins will do here: nothing that is read is sent anywhere.
     vault = dataclasses.replace(vault, placeholders=True)
-    forbidden = {name: SecretSource(at) for name, at in settings.forbidden_databases.items()}
+    unwanted = {name: SecretSource(at) for name, at in settings.forbidden_databases.items()}
+    forbidden = values_of(unwanted, vault)
     app, connections, urls = settings.app, settings.connections, settings.urls
     return {
         "stack": stack,
@@ -44,8 +45,11 @@ def declared_properties(
         },
         "secrets": {name: str(source) for name, source in settings.secrets.items()},
         "undeclaredSecrets": "remove" if settings.remove_undeclared else "report",
-        "databases": {name: dict(item) for name, item in declaration.databases.items()},
-        "forbiddenDatabases": databases_in(values_of(forbidden, vault)),
+        # What cannot be read stands among the others: whoever does not look for it finds no host, and not nothing.
+        "databases": {
+            name: dict(item) for name, item in {**declaration.databases, **declaration.unreadable}.items()
+        },
+        "forbiddenDatabases": {**databases_in(forbidden, forbidden), **unreadable_in(forbidden, forbidden)},
         "migrationDatabase": settings.migration_database,
         "postgresVariables": _postgres_variables(settings, declaration, vault),
         "connections": {

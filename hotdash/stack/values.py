@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from hotdash.dsn import Dsn, Explanation, MalformedDsn, Severity, explain, same_database
+from hotdash.chatwoot import DATABASE_URLS
+from hotdash.dsn import Dsn, Explanation, MalformedDsn, Severity, explain, is_meant_as_url, same_database
 from hotdash.errors import VaultError, WrongDatabase
 from hotdash.stack.settings import SecretSource, Settings
 from hotdash.vault import Vault, fingerprint
@@ -21,10 +22,12 @@ class Declaration:
     Args:
         fingerprints: by secret; see `hotdash.vault.fingerprint`.
         databases: for each secret that is the URL of a Postgres, what it leads to, in clear; see `databases_in`.
+        unreadable: for each that is meant as one and cannot be read, why; see `unreadable_in`.
     """
 
     fingerprints: Mapping[str, str]
     databases: Mapping[str, Mapping[str, Any]]
+    unreadable: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 def declaration(settings: Settings, vault: Vault) -> Declaration:
@@ -42,6 +45,7 @@ def declaration(settings: Settings, vault: Vault) -> Declaration:
     return Declaration(
         {name: fingerprint(value, settings.fingerprint_key) for name, value in values.items()},
         databases_in(values),
+        unreadable_in(values),
     )
 
 
@@ -74,10 +78,27 @@ def value_of(vault: Vault, name: str, source: SecretSource) -> str:
     return part
 
 
-def databases_in(values: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+def databases_in(
+    values: Mapping[str, str], meant: Collection[str] = DATABASE_URLS
+) -> dict[str, dict[str, Any]]:
     """What each of the values leads to that is the URL of a Postgres: host, port, database, role, provider, pooling and
-    how certain that is, sslmode (empty: not given), and the codes of what is wrong with it."""
-    return {name: _properties(found) for name, found in _explained(values).items()}
+    how certain that is, sslmode (empty: not given), and the codes of what is wrong with it.
+
+    Args:
+        meant: names whose values are meant as one, whatever they begin with.
+    """
+    return {name: _properties(found) for name, found in _explained(values, meant)[0].items()}
+
+
+def unreadable_in(
+    values: Mapping[str, str], meant: Collection[str] = DATABASE_URLS
+) -> dict[str, dict[str, str]]:
+    """Each of the values that is meant as the URL of a Postgres and cannot be read, so that `databases_in` has it not:
+    why (`unreadable`) and what to do (`mend`). Nothing of the value is in them."""
+    return {
+        name: {"unreadable": str(why), "mend": why.remedy}
+        for name, why in _explained(values, meant)[1].items()
+    }
 
 
 def database_text(properties: Mapping[str, Any]) -> str:
@@ -95,8 +116,8 @@ def refuse_forbidden(
     Raises:
         WrongDatabase: one of `values` leads to one of `forbidden`.
     """
-    unwanted = _explained(forbidden)
-    for name, found in _explained(values).items():
+    unwanted, _ = _explained(forbidden, forbidden)
+    for name, found in _explained(values)[0].items():
         for label, other in unwanted.items():
             if same_database(found.dsn, other.dsn):
                 raise WrongDatabase(
@@ -108,15 +129,19 @@ def refuse_forbidden(
                 )
 
 
-def _explained(values: Mapping[str, str]) -> dict[str, Explanation]:
+def _explained(
+    values: Mapping[str, str], meant: Collection[str] = DATABASE_URLS
+) -> tuple[dict[str, Explanation], dict[str, MalformedDsn]]:
+    """Those that can be read, and why the others cannot."""
     found: dict[str, Explanation] = {}
+    problems: dict[str, MalformedDsn] = {}
     for name, value in values.items():
-        if value.strip().startswith(("postgres://", "postgresql://")):
+        if name in meant or is_meant_as_url(value):
             try:
                 found[name] = explain(value)
-            except MalformedDsn:
-                continue  # told where the URL is tried
-    return found
+            except MalformedDsn as why:
+                problems[name] = why
+    return found, problems
 
 
 def _properties(found: Explanation) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pytest
 
 from policies.rules import RULES
 from tests.engine.project import Project, made
-from tests.policies.cases.making import SESSION
+from tests.policies.cases.making import DIRECT, SESSION
 from tests.program.stack import DRIFT, Answer, Stack, own_vault, vault_values
 from tests.world import CHECKOUT
 
@@ -77,6 +77,29 @@ def test_what_made_the_outage_is_refused_with_the_reason_and_the_mend(applied: S
         for name, value in vault_values(applied.world).items():
             if not name.startswith("POSTGRES_") or name == "POSTGRES_PASSWORD":
                 assert len(value) < 12 or value not in answer.output, name
+
+
+def test_a_database_url_that_cannot_be_read_stops_a_preview_by_its_name(
+    applied: Stack, tmp_path: Path
+) -> None:
+    vault = own_vault(applied, tmp_path)
+    # Migrations go elsewhere, and nothing is derived from it: no other part of the program needs to read it.
+    applied.config["hotdash:secrets"]["DIRECT_DATABASE_URL"] = "occ/direct.env"
+    applied.config["hotdash:migration"] = {"database": "DIRECT_DATABASE_URL"}
+    del applied.config["hotdash:derivePostgresFrom"]
+    (vault / "occ/direct.env").write_text(f"DIRECT_DATABASE_URL={DIRECT}\n")
+    (vault / DATABASE_FILE).write_text(f"DATABASE_URL='{SESSION.replace('s3cr3t', '%ws3cr3t')}'\n")
+    with applied.nothing_changed():
+        assert applied.preview().code in (0, DRIFT)
+        answer = stopped(preview(applied), "policy-unknown")
+        for words in (
+            "transaction-prepared, own-database, tls-required: hotdash:secrets.DATABASE_URL cannot be read as a "
+            "database's URL: a % in it begins no escape",
+            "next DATABASE_URL: write % as %25",
+            "docs docs/policies.md#what-a-policy-cannot-see",
+        ):
+            assert words in answer.text, answer.output
+        assert "s3cr3t-Value" not in answer.output
 
 
 def test_a_violation_stops_an_up_before_anything_is_changed(applied: Stack) -> None:

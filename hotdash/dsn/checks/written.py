@@ -134,6 +134,16 @@ CHECKS: Final = (
         applies=lambda dsn, _: "pgbouncer" in dsn.parameters,
     ),
     Check(
+        code="scheme-in-capitals",
+        severity=Severity.NOTE,
+        when="capitals in `postgres://`",
+        text="its scheme is written with capitals: Rails makes it lower case, psql and pg_dump refuse the whole URL",
+        remedy="write postgres:// in lower case",
+        source=_RUBY,
+        example="Postgres://app:x@db.example.com:5432/chatwoot?sslmode=require",
+        applies=lambda dsn, _: dsn.in_capitals,
+    ),
+    Check(
         code="unknown-parameter",
         severity=Severity.NOTE,
         when="a parameter that neither libpq nor Rails takes",

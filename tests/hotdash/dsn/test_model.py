@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from psycopg import ProgrammingError, pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from hotdash.dsn import DEFAULT_PORT, PARTS, Dsn, Form, Host, MalformedDsn, Place
+from hotdash.dsn import DEFAULT_PORT, PARTS, Dsn, Form, Host, MalformedDsn, Place, is_meant_as_url
 from hotdash.dsn.parameters import FOR_CONNECTING, LIBPQ
 from tests.hotdash.dsn.strategies import SECRET, dsns, host_names, names, ports, url
 
@@ -127,6 +127,20 @@ def test_what_ruby_refuses_is_read_and_noted() -> None:
     assert Dsn.parse("postgres://u:!$&'()*+,;=:~._-@h:1/d").unencoded == ()
 
 
+@pytest.mark.parametrize("scheme", ["Postgres", "POSTGRES", "postgreSQL"])
+def test_a_scheme_in_capitals_is_read_and_noted_as_rails_takes_it_and_libpq_does_not(scheme: str) -> None:
+    text = f"{scheme}://u:{SECRET}@h:1/d?sslmode=require"
+    dsn = Dsn.parse(text)
+    assert dsn == Dsn.parse(text.replace(scheme, "postgres"))
+    assert dsn.in_capitals
+    assert not Dsn.parse("postgresql://h/d").in_capitals
+    assert is_meant_as_url(f" {text}")
+    # The parts are what it is connected with, never the text: libpq would not take that, and repeat it.
+    assert conninfo_to_dict(make_conninfo("", **dsn.for_libpq()))["host"] == "h"
+    with pytest.raises(ProgrammingError):
+        conninfo_to_dict(text)
+
+
 # Keywords
 
 
@@ -167,7 +181,6 @@ def test_what_is_no_keyword_form(text: str, said: str) -> None:
     [
         ("", "does not begin with postgres://"),
         (SECRET, "does not begin with postgres://"),
-        (f"Postgres://u:{SECRET}@h/d", "does not begin with postgres://"),
         (f"mysql://u:{SECRET}@h/d", "MySQL"),
         (f"rediss://u:{SECRET}@h:25061", "Redis"),
         (f"prisma+postgres://x/?api_key={SECRET}", "Prisma"),
