@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,6 +20,11 @@ DEEP_PATH: Final = "/api"
 200 all the same, and says so in its body."""
 DATABASE_URLS: Final = ("PRIMARY_DATABASE_URL", "DATABASE_URL")
 """What Chatwoot takes its database from; the first outranks the second (Rails' source)."""
+
+
+def main_database(names: Container[str]) -> str:
+    """The one of these variables that Chatwoot takes its database from; DATABASE_URL where none of them is that."""
+    return next((name for name in DATABASE_URLS if name in names), DATABASE_URLS[-1])
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from hotdash.dsn.rules.anywhere import is_this_machine
 
 
 class Agreement(StrEnum):
-    """How a POSTGRES_* secret stands to the database URL; unknown where that is not declared or none."""
+    """How a POSTGRES_* secret stands to the main database's URL; unknown where that is not declared or none."""
 
     DERIVED = "derived"
     EQUAL = "equal"

@@ -9,10 +9,10 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Final
 
+from hotdash.chatwoot import main_database
 from hotdash.dsn import PARTS, Dsn, MalformedDsn
 from hotdash.stack.databases import Agreement
 from hotdash.stack.policy import exception_properties
-from hotdash.stack.refusals import DATABASE_VARIABLE
 from hotdash.stack.settings import GroupSettings, SecretSource, Settings
 from hotdash.stack.values import Declaration, databases_in, unreadable_in, value_of, values_of
 from hotdash.vault import Vault, fingerprint
@@ -90,9 +90,9 @@ def _group(settings: GroupSettings) -> dict[str, Any]:
 
 
 def _postgres_variables(settings: Settings, declaration: Declaration, vault: Vault) -> dict[str, str]:
-    url = settings.secrets.get(DATABASE_VARIABLE)
+    main = main_database(settings.secrets)
     return {
-        name: str(_agreement(name, part, url, settings, declaration, vault))
+        name: str(_agreement(name, part, main, settings, declaration, vault))
         for part in PARTS
         if (name := f"POSTGRES_{part.upper()}") in settings.secrets
     }
@@ -101,17 +101,18 @@ def _postgres_variables(settings: Settings, declaration: Declaration, vault: Vau
 def _agreement(
     name: str,
     part: str,
-    url: SecretSource | None,
+    main: str,
     settings: Settings,
     declaration: Declaration,
     vault: Vault,
 ) -> Agreement:
+    url = settings.secrets.get(main)
     if url is None:
         return Agreement.UNKNOWN
     if settings.secrets[name] == SecretSource(url.reference, part):
         return Agreement.DERIVED
     try:
-        said = Dsn.parse(value_of(vault, DATABASE_VARIABLE, url)).part(part)
+        said = Dsn.parse(value_of(vault, main, url)).part(part)
     except MalformedDsn:
         return Agreement.UNKNOWN
     same = declaration.fingerprints[name] == fingerprint(said, settings.fingerprint_key)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Final
 
+from hotdash.chatwoot import main_database
 from hotdash.dsn import Pooling, classify
 from hotdash.errors import SettingsError
 from hotdash.literals import suspicion
@@ -93,20 +94,19 @@ def pooled_migrations(
     yield Refusal(MIGRATIONS_DIRECT, name, found, "hotdash:migration.database", mend)
 
 
-def prepared_through_pooler(
-    databases: Mapping[str, Database], names: Collection[str] = (DATABASE_VARIABLE,)
-) -> Iterator[Refusal]:
-    """Prepared statements through a pooler that shares connections between statements."""
-    for name in names:
-        database = databases.get(name)
-        if database is not None and not _UNPREPARED.isdisjoint(database.findings):
-            yield Refusal(
-                TRANSACTION_PREPARED,
-                name,
-                f"{name} leads to a pooler in {database.pooling} mode, with prepared statements on: {database}",
-                f"hotdash:secrets.{name}",
-                "add prepared_statements=false to the URL in the vault, or take the session pooler's or the direct URL",
-            )
+def prepared_through_pooler(databases: Mapping[str, Database]) -> Iterator[Refusal]:
+    """Prepared statements through a pooler that shares connections between statements. Of the main database alone: what
+    another outranks, nobody connects to."""
+    name = main_database(databases)
+    database = databases.get(name)
+    if database is not None and not _UNPREPARED.isdisjoint(database.findings):
+        yield Refusal(
+            TRANSACTION_PREPARED,
+            name,
+            f"{name} leads to a pooler in {database.pooling} mode, with prepared statements on: {database}",
+            f"hotdash:secrets.{name}",
+            "add prepared_statements=false to the URL in the vault, or take the session pooler's or the direct URL",
+        )
 
 
 # Secrets
@@ -182,7 +182,8 @@ class Terms:
 def terms_of(value: Callable[[str], Any]) -> Terms:
     """From settings that were checked already; `value` gives one by its key without `hotdash:`, or None."""
     listed = plain_dates({"exceptions": value("exceptions") or []})["exceptions"]
-    return Terms((value("migration") or {}).get("database") or DATABASE_VARIABLE, policy_exceptions(listed))
+    database = (value("migration") or {}).get("database") or main_database(value("secrets") or {})
+    return Terms(database, policy_exceptions(listed))
 
 
 def vouched_hosts(policies: Mapping[str, Any]) -> tuple[str, ...]:

@@ -131,7 +131,7 @@ class Settings:
     @property
     def migration_database(self) -> str:
         """The secret whose URL migrations take: whoever runs them by hand takes Chatwoot's own."""
-        return self.migration.database if self.migration else DATABASE_VARIABLE
+        return self.migration.database if self.migration else chatwoot.main_database(self.secrets)
 
 
 def load(values: Mapping[str, Any], *, file: str, on: date | None = None) -> Settings:

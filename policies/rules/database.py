@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
+from hotdash.chatwoot import main_database
 from hotdash.dsn import Pooling, same_database
 from hotdash.stack.databases import Agreement, Database
 from hotdash.stack.refusals import (
@@ -13,7 +14,7 @@ from hotdash.stack.refusals import (
     pooled_migrations,
     prepared_through_pooler,
 )
-from policies.rules.facts import DATABASE_VARIABLE, Facts
+from policies.rules.facts import Facts
 from policies.rules.image import version_of
 from policies.rules.rule import Config, Enforcement, Finding, Rule, Setting, Severity
 
@@ -25,6 +26,7 @@ SUPAVISOR_LIMIT: Final = 15
 _POOL_SIZE_RULES: Final = ("supabase-", "supavisor-")
 _RAILS_7_1: Final = (4, 3, 0)
 """Chatwoot's first version on Rails 7.1; before it a migration opens a second connection for its lock."""
+_MAIN: Final = "`DATABASE_URL`, or `PRIMARY_DATABASE_URL` where that is declared"
 _HOSTS: Final = {"type": "array", "items": {"type": "string"}, "description": "a list of hosts"}
 
 
@@ -43,14 +45,15 @@ def _migrations_direct(facts: Facts, config: Config) -> Iterator[Finding]:
 
 
 def _connection_budget(facts: Facts, _config: Config) -> Iterator[Finding]:
-    database = facts.databases.get(DATABASE_VARIABLE)
+    name = main_database(facts.databases)
+    database = facts.databases.get(name)
     limit, whose = _limit(facts, database)
     if limit is None:
         return
     demand = _demand(facts, database)
     if demand.total > limit:
         yield Finding(
-            DATABASE_VARIABLE,
+            name,
             f"Chatwoot opens up to {demand.total} connections, and there are {limit} ({whose}): {demand}",
             "hotdash:connections",
             "migrate through the direct URL (hotdash:migration.database); lower the counts or the threads "
@@ -123,26 +126,33 @@ def _own_database(facts: Facts, config: Config) -> Iterator[Finding]:
                     f"hotdash:secrets.{name}",
                 )
     migrates, name = facts.databases.get(facts.migration_database), facts.migration_database
-    used = facts.databases.get(DATABASE_VARIABLE)
+    main = main_database(facts.databases)
+    used = facts.databases.get(main)
     if migrates and used and same_database(migrates.dsn, used.dsn) is False:
         yield Finding(
             name,
             f"migrations would change another database than the one that Chatwoot uses: {name} leads to {migrates}, "
-            f"{DATABASE_VARIABLE} to {used}",
+            f"{main} to {used}",
             "hotdash:migration.database",
-            f"name the direct URL of {DATABASE_VARIABLE}'s own database there",
+            f"name the direct URL of {main}'s own database there",
         )
 
 
 def _postgres_agrees(facts: Facts, _config: Config) -> Iterator[Finding]:
+    main = main_database(facts.secrets)
     for name, agreement in facts.postgres_variables.items():
         if agreement is Agreement.DIFFERS:
-            found = f"{name} does not say what {DATABASE_VARIABLE} says"
-        elif agreement is Agreement.UNKNOWN and DATABASE_VARIABLE in facts.secrets:
-            found = f"{name} cannot be compared with {DATABASE_VARIABLE}, which is no postgres:// URL"
+            found = f"{name} does not say what {main} says"
+        elif agreement is Agreement.UNKNOWN and main in facts.secrets:
+            found = f"{name} cannot be compared with {main}, which is no postgres:// URL"
         else:
             continue
-        yield Finding(name, found, f"hotdash:secrets.{name}")
+        yield Finding(
+            name,
+            found,
+            f"hotdash:secrets.{name}",
+            f"set hotdash:derivePostgresFrom: {main} and take POSTGRES_* out of hotdash:secrets",
+        )
 
 
 def _tls_required(facts: Facts, config: Config) -> Iterator[Finding]:
@@ -189,7 +199,7 @@ RULES: Final = (
         why="every thread of web and Sidekiq takes a connection once it is busy; the one too many is refused with "
         "`max clients reached`, and it may be a migration's (Supavisor's source)",
         mend="open fewer, or have more",
-        subjects="`DATABASE_URL`",
+        subjects=_MAIN,
         example="DATABASE_URL",
         needs=frozenset({"databases", "migration_database", "connections", "groups"}),
         check=_connection_budget,
@@ -202,7 +212,7 @@ RULES: Final = (
         why="Chatwoot uses prepared statements: on another server connection they do not exist, and queries fail under "
         "load with `prepared statement … does not exist` (Supabase's docs, PgBouncer's docs)",
         mend="add prepared_statements=false to the URL in the vault",
-        subjects="`DATABASE_URL`",
+        subjects=_MAIN,
         example="DATABASE_URL",
         needs=frozenset({"databases"}),
         check=_transaction_prepared,

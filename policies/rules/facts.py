@@ -90,7 +90,7 @@ class Facts:
         secrets: name to the reference of its value.
         databases: for each secret that is the URL of a Postgres, where it leads.
         forbidden_databases: the same of those that Chatwoot must not use, by their labels.
-        postgres_variables: POSTGRES_* secrets, and how each stands to DATABASE_URL.
+        postgres_variables: POSTGRES_* secrets, and how each stands to the main database's URL.
         key_encrypted: the fingerprint key is encrypted in the stack file.
         literals: keys of the stack file that hold what looks like a credential, with the reason.
 

@@ -77,6 +77,24 @@ def test_prepared_statements_through_a_transaction_pooler() -> None:
     assert list(prepared_through_pooler(known(OTHER=TRANSACTION))) == []  # Chatwoot does not use it
 
 
+def test_the_url_that_outranks_the_other_is_the_one_that_counts() -> None:
+    [refusal] = prepared_through_pooler(known(PRIMARY_DATABASE_URL=TRANSACTION, DATABASE_URL=DIRECT))
+    assert (refusal.subject, refusal.where) == (
+        "PRIMARY_DATABASE_URL",
+        "hotdash:secrets.PRIMARY_DATABASE_URL",
+    )
+    assert list(prepared_through_pooler(known(PRIMARY_DATABASE_URL=DIRECT, DATABASE_URL=TRANSACTION))) == []
+    # Whoever migrates by hand takes it too.
+    secrets = {"secrets": {"DATABASE_URL": "a.env", "PRIMARY_DATABASE_URL": "a.env"}}
+    terms = terms_of(lambda key: secrets.get(key))
+    assert terms.migration_database == "PRIMARY_DATABASE_URL"
+    databases = databases_in({"PRIMARY_DATABASE_URL": TRANSACTION, "DATABASE_URL": DIRECT})
+    assert [(item.rule, item.subject) for item in of_secrets(databases, terms)] == [
+        ("migrations-direct", "PRIMARY_DATABASE_URL"),
+        ("transaction-prepared", "PRIMARY_DATABASE_URL"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("before", "removes", "refused"),
     [

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hotdash.dsn import Dsn
 from hotdash.fly import wire
 from hotdash.fly.summary import summarize
 from hotdash.stack.databases import Agreement
@@ -151,6 +152,27 @@ def test_a_variable_of_its_own_is_compared_with_the_url(
     vault = Vault(tmp_path, "vault")
     made = declared_properties(settings, declaration(settings, vault), vault, stack="x", key_encrypted=True)
     assert made["postgresVariables"] == {"POSTGRES_PORT": agreement}
+
+
+@pytest.mark.parametrize(("url", "agreement"), [(SESSION, Agreement.EQUAL), (DIRECT, Agreement.DIFFERS)])
+def test_a_variable_is_compared_with_the_url_that_outranks_the_other(
+    tmp_path: Path, url: str, agreement: Agreement
+) -> None:
+    properties(tmp_path)
+    host = Dsn.parse(SESSION).host
+    text = f"PRIMARY_DATABASE_URL={url}\nDATABASE_URL={SESSION}\nPOSTGRES_HOST={host}\n"
+    (tmp_path / "a.env").write_text(text)
+    settings = load(
+        {
+            **{key: SETTINGS[key] for key in ("app", "fingerprintKey", "processGroups")},
+            "secrets": dict.fromkeys(("DATABASE_URL", "PRIMARY_DATABASE_URL", "POSTGRES_HOST"), "a.env"),
+        },
+        file="x",
+    )
+    vault = Vault(tmp_path, "vault")
+    made = declared_properties(settings, declaration(settings, vault), vault, stack="x", key_encrypted=True)
+    assert made["postgresVariables"] == {"POSTGRES_HOST": agreement}
+    assert made["migrationDatabase"] == "PRIMARY_DATABASE_URL"
 
 
 def test_derived_variables_are_told_so(tmp_path: Path) -> None:

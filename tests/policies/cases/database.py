@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from hotdash.stack.databases import Agreement
 from policies.rules.facts import Connections, Facts
@@ -22,11 +23,18 @@ from tests.policies.cases.making import (
     like,
 )
 
-DB, DIRECT_DB = "DATABASE_URL", "DIRECT_DATABASE_URL"
+DB, DIRECT_DB, PRIMARY = "DATABASE_URL", "DIRECT_DATABASE_URL", "PRIMARY_DATABASE_URL"
+UNPREPARED = TRANSACTION.replace("&prepared_statements=false", "")
 
 
 def migrating(url: str) -> Facts:
     return like(databases=databases(DATABASE_URL=url), migration_database=DB)
+
+
+def outranked(primary: str, url: str = DIRECT, **changes: Any) -> Facts:
+    """With a URL that Rails takes before DATABASE_URL's."""
+    urls = {PRIMARY: primary, DB: url, DIRECT_DB: DIRECT}
+    return like(databases=databases(**urls), secrets={**SOUND.secrets, PRIMARY: "occ/primary.env"}, **changes)
 
 
 def opening(limit: int | None, *, webs: int = 1, url: str = SESSION, migrates: str = "") -> Facts:
@@ -155,6 +163,18 @@ CASES: tuple[Case, ...] = (
         "no process is one process",
         like(connections=Connections(web_processes=0, limit=15), groups=(replace(WEB, count=1), WORKER)),
     ),
+    Case(
+        "connection-budget",
+        "the pooler that outranks the direct URL",
+        outranked(SESSION, connections=Connections()),
+        (PRIMARY,),
+        ("2 web × 5 + 1 worker × 10 + 0 migrations = 20", "15"),
+    ),
+    Case(
+        "connection-budget",
+        "the pooler that is outranked",
+        outranked(DIRECT, SESSION, connections=Connections()),
+    ),
     # transaction-prepared
     Case("transaction-prepared", "session mode", SOUND),
     Case(
@@ -166,7 +186,7 @@ CASES: tuple[Case, ...] = (
     Case(
         "transaction-prepared",
         "prepared statements on",
-        like(databases=databases(DATABASE_URL=TRANSACTION.replace("&prepared_statements=false", ""))),
+        like(databases=databases(DATABASE_URL=UNPREPARED)),
         (DB,),
         ("transaction mode", "prepared statements on"),
         boundary=True,
@@ -181,6 +201,14 @@ CASES: tuple[Case, ...] = (
         ),
         (DB,),
     ),
+    Case(
+        "transaction-prepared",
+        "the pooler that outranks the direct URL",
+        outranked(UNPREPARED),
+        (PRIMARY,),
+        (f"{PRIMARY} leads to a pooler",),
+    ),
+    Case("transaction-prepared", "the pooler that is outranked", outranked(DIRECT, UNPREPARED)),
     # own-database
     Case("own-database", "its own", SOUND),
     Case(
@@ -213,6 +241,13 @@ CASES: tuple[Case, ...] = (
     ),
     Case(
         "own-database",
+        "migrations change the one that is outranked",
+        outranked(OTHER_DIRECT, forbidden_databases=databases(HotDash=UNKNOWN_HOST)),
+        (DIRECT_DB,),
+        (f"{PRIMARY} to",),
+    ),
+    Case(
+        "own-database",
         "two hosts that only the servers could tell apart",
         like(
             databases=databases(DATABASE_URL=UNKNOWN_HOST, DIRECT_DATABASE_URL=DIRECT),
@@ -240,6 +275,13 @@ CASES: tuple[Case, ...] = (
         ("POSTGRES_PORT",),
         ("POSTGRES_PORT does not say what DATABASE_URL says",),
         boundary=True,
+    ),
+    Case(
+        "postgres-agrees",
+        "different from the one that outranks",
+        outranked(DIRECT, postgres_variables={"POSTGRES_PORT": Agreement.DIFFERS}),
+        ("POSTGRES_PORT",),
+        (f"does not say what {PRIMARY} says",),
     ),
     Case(
         "postgres-agrees",
