@@ -305,6 +305,7 @@ _DECLARED: Final[Mapping[str, tuple[str, Callable[[Any, str], Any]]]] = {
     "databases": ("databases", _databases("hotdash:secrets")),
     "forbidden_databases": ("forbiddenDatabases", _databases("hotdash:forbiddenDatabases")),
     "migration_database": ("migrationDatabase", _text),
+    "migration_image": ("migrationImage", _text),
     "postgres_variables": ("postgresVariables", _by_name(_agreement)),
     "connections": ("connections", _connections),
     "groups": ("processGroups", _groups),

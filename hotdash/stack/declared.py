@@ -51,6 +51,7 @@ def declared_properties(
         },
         "forbiddenDatabases": {**databases_in(forbidden, forbidden), **unreadable_in(forbidden, forbidden)},
         "migrationDatabase": settings.migration_database,
+        "migrationImage": settings.migration.image if settings.migration else "",
         "postgresVariables": _postgres_variables(settings, declaration, vault),
         "connections": {
             "webProcesses": connections.web_processes,

@@ -90,6 +90,7 @@ class Facts:
         secrets: name to the reference of its value.
         databases: for each secret that is the URL of a Postgres, where it leads.
         forbidden_databases: the same of those that Chatwoot must not use, by their labels.
+        migration_image: the image whose migrations are run; empty: none is declared, or nothing is migrated.
         postgres_variables: POSTGRES_* secrets, and how each stands to the main database's URL.
         key_encrypted: the fingerprint key is encrypted in the stack file.
         literals: keys of the stack file that hold what looks like a credential, with the reason.
@@ -105,6 +106,7 @@ class Facts:
     databases: Mapping[str, Database] = field(default_factory=dict)
     forbidden_databases: Mapping[str, Database] = field(default_factory=dict)
     migration_database: str = DATABASE_VARIABLE
+    migration_image: str = ""
     postgres_variables: Mapping[str, Agreement] = field(default_factory=dict)
     connections: Connections = Connections()
     groups: tuple[Group, ...] = ()

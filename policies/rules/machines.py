@@ -61,6 +61,16 @@ def _image_pinned(facts: Facts, _config: Config) -> Iterator[Finding]:
                 f"the image of {group.name} is not pinned: {why}",
                 f"hotdash:processGroups.{group.name}.image",
             )
+    # Without an image of its own a migration has web's, which is told already.
+    image = facts.migration_image
+    told = {group.image for group in facts.groups if group.is_web}
+    if image and image not in told and (why := moves(image)):
+        yield Finding(
+            "migration.image",
+            f"the image whose migrations are run is not pinned: {why}",
+            "hotdash:migration.image",
+            "name the release whose schema is wanted, such as chatwoot/chatwoot:v4.11.0, or a digest",
+        )
 
 
 RULES: Final = (
@@ -134,11 +144,12 @@ RULES: Final = (
         severity=Severity.MEDIUM,
         enforcement=Enforcement.MANDATORY,
         why="the next machine that is made would run another Chatwoot than the ones beside it, with another schema. "
-        "Without a declared image `fly deploy` chooses, and nothing is said here",
+        "Without a declared image `fly deploy` chooses, and nothing is said here. A migration whose image moves brings "
+        "a schema that nobody reviewed, and is not run again for the next one, whose name is the same",
         mend="name a release, such as chatwoot/chatwoot:v4.11.0, or a digest",
-        subjects="the group",
+        subjects="the group; `migration.image` for that of migrations",
         example="web",
-        needs=frozenset({"groups"}),
+        needs=frozenset({"groups", "migration_image"}),
         check=_image_pinned,
     ),
 )

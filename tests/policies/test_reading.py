@@ -38,7 +38,7 @@ SETTINGS: Mapping[str, Any] = {
     "app": {"name": "hotdash-chatwoot", "organization": "hotdash"},
     "fingerprintKey": "0123456789abcdef",
     "secrets": dict.fromkeys(("DATABASE_URL", "DIRECT_DATABASE_URL", "POSTGRES_PORT", "FORCE_SSL"), "a.env"),
-    "migration": {"database": "DIRECT_DATABASE_URL"},
+    "migration": {"database": "DIRECT_DATABASE_URL", "image": "chatwoot/chatwoot:v4.12.0"},
     "forbiddenDatabases": {"HotDash": "h.env"},
     "connections": {"webThreads": 3, "limit": 16},
     "processGroups": {
@@ -112,6 +112,7 @@ def test_what_is_declared_is_read_back(shown: dict[str, Any]) -> None:
         "https://hotdash-chatwoot.fly.dev",
         False,
     )
+    assert facts.migration_image == "chatwoot/chatwoot:v4.12.0"
     assert facts.secrets["POSTGRES_PORT"] == "a.env#POSTGRES_PORT"
     assert facts.databases["DIRECT_DATABASE_URL"].host == f"db.{REF}.supabase.co"
     assert facts.databases["DATABASE_URL"].port == 5432
@@ -173,6 +174,26 @@ def test_a_variable_is_compared_with_the_url_that_outranks_the_other(
     made = declared_properties(settings, declaration(settings, vault), vault, stack="x", key_encrypted=True)
     assert made["postgresVariables"] == {"POSTGRES_HOST": agreement}
     assert made["migrationDatabase"] == "PRIMARY_DATABASE_URL"
+
+
+@pytest.mark.parametrize(
+    ("migration", "image"),
+    [
+        (None, ""),
+        ({"database": "DATABASE_URL"}, "chatwoot/chatwoot:v4.11.0"),
+        ({"database": "DATABASE_URL", "image": "chatwoot/chatwoot:latest"}, "chatwoot/chatwoot:latest"),
+    ],
+)
+def test_the_image_of_migrations_is_among_the_facts(
+    tmp_path: Path, migration: Mapping[str, str] | None, image: str
+) -> None:
+    properties(tmp_path)
+    values = {key: SETTINGS[key] for key in ("app", "fingerprintKey", "processGroups")}
+    migrating = {"migration": migration} if migration else {}
+    settings = load({**values, **migrating, "secrets": {"DATABASE_URL": "a.env"}}, file="x")
+    vault = Vault(tmp_path, "vault")
+    made = declared_properties(settings, declaration(settings, vault), vault, stack="x", key_encrypted=True)
+    assert declared(made).facts.migration_image == image
 
 
 def test_derived_variables_are_told_so(tmp_path: Path) -> None:
@@ -288,8 +309,9 @@ json_values = st.recursive(
 )
 known_keys = st.sampled_from(
     [
-        "stack", "app", "secrets", "databases", "forbiddenDatabases", "migrationDatabase", "postgresVariables",
-        "connections", "processGroups", "readiness", "urls", "fingerprintKey", "literals", "policies", "exceptions",
+        "stack", "app", "secrets", "databases", "forbiddenDatabases", "migrationDatabase", "migrationImage",
+        "postgresVariables", "connections", "processGroups", "readiness", "urls", "fingerprintKey", "literals",
+        "policies", "exceptions",
     ]
 )  # fmt: skip
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tests.policies.cases.making import SOUND, WEB, WORKER, Case, groups, web
+from tests.policies.cases.making import SOUND, WEB, WORKER, Case, groups, like, web
 
 CASES: tuple[Case, ...] = (
     # memory-floor
@@ -54,4 +54,27 @@ CASES: tuple[Case, ...] = (
         "image-pinned", "no tag, and a registry's port", web(image="registry.local:5000/chatwoot"), ("web",)
     ),
     Case("image-pinned", "a line of releases", web(image="chatwoot/chatwoot:v4.11"), ("web",), boundary=True),
+    Case("image-pinned", "no migration, or none with an image", like(migration_image="")),
+    Case(
+        "image-pinned",
+        "a migration's own",
+        like(migration_image="chatwoot/chatwoot:latest"),
+        ("migration.image",),
+        ("whose migrations are run", "latest"),
+    ),
+    Case(
+        "image-pinned",
+        "a migration's that is web's is told once",
+        replace(web(image="chatwoot/chatwoot:latest"), migration_image="chatwoot/chatwoot:latest"),
+        ("web",),
+    ),
+    Case(
+        "image-pinned",
+        "a migration's that is the worker's is another",
+        replace(
+            groups(WEB, replace(WORKER, image="chatwoot/chatwoot:latest")),
+            migration_image="chatwoot/chatwoot:latest",
+        ),
+        ("worker", "migration.image"),
+    ),
 )

@@ -53,6 +53,7 @@ SOUND = Facts(
     databases=databases(DATABASE_URL=SESSION, DIRECT_DATABASE_URL=DIRECT),
     forbidden_databases=databases(HotDash=HOTDASH),
     migration_database="DIRECT_DATABASE_URL",
+    migration_image="chatwoot/chatwoot:v4.12.0",
     postgres_variables={"POSTGRES_HOST": Agreement.DERIVED},
     connections=Connections(limit=30),
     groups=(WEB, WORKER),
