@@ -12,6 +12,7 @@ from hotdash.dsn import Dsn, Finding, Host, MalformedDsn, Severity, explain_dsn,
 from hotdash.preflight import key_base, redis, smtp, storage
 from hotdash.preflight.demand import Demand
 from hotdash.preflight.outcome import Check, Verdict
+from hotdash.preflight.postgres.doors import doors
 from hotdash.preflight.postgres.identity import Identities
 from hotdash.preflight.postgres.trying import Target, try_database
 from hotdash.preflight.trial import Ended, Notes, make_check, refused
@@ -96,7 +97,9 @@ def _databases(
             known[label] = Dsn.parse(url)
         except MalformedDsn:
             known[label] = None
-    identities = Identities(known)
+    own = {name for name in dsns if _is_chatwoots(name)}
+    lines = doors(known, own)
+    identities = Identities(known, lines)
     secrets = [dsn.password for dsn in known.values() if dsn] + [settings.get("POSTGRES_PASSWORD", "")]
     checks = []
     for name, parsed in dsns.items():
@@ -104,8 +107,8 @@ def _databases(
         if parsed is None:
             checks.append(_malformed(name, problems[name], uses, urls[name]))
             continue
-        migrates = name not in MAIN and bool(_FOR_MIGRATIONS.search(name))
-        chatwoots = name in (*MAIN, BY_PARTS) or migrates
+        migrates = _migrates(name)
+        chatwoots = name in own
         target = Target(
             name=name,
             dsn=parsed,
@@ -116,10 +119,19 @@ def _databases(
             must_not_be=tuple(labels) if chatwoots else (),
             must_be=main if migrates and main and dsns[main] else "",
         )
-        checks.append(_database(target, unfit.get(name, []) if chatwoots else [], uses, secrets, timeout))
-    # Chatwoot's own first, then what migrates it, then the others.
+        errors = unfit.get(name, []) if chatwoots else []
+        checks.append(_database(target, errors, uses, secrets, timeout, lines[name]))
+    # Chatwoot's own first, then what migrates it, then the others. In this order they take turns, too.
     order = {name: number for number, name in enumerate((main, *MAIN))}
     return sorted(checks, key=lambda check: (order.get(check.name, 9), check.name))
+
+
+def _migrates(name: str) -> bool:
+    return name not in MAIN and bool(_FOR_MIGRATIONS.search(name))
+
+
+def _is_chatwoots(name: str) -> bool:
+    return name in (*MAIN, BY_PARTS) or _migrates(name)
 
 
 def _errors(written: Dsn, read: Dsn | None) -> list[Finding]:
@@ -132,7 +144,12 @@ def _errors(written: Dsn, read: Dsn | None) -> list[Finding]:
 
 
 def _database(
-    target: Target, unfit: Sequence[Finding], uses: set[str], secrets: Sequence[str], timeout: float
+    target: Target,
+    unfit: Sequence[Finding],
+    uses: set[str],
+    secrets: Sequence[str],
+    timeout: float,
+    line: str,
 ) -> Check:
     def body(notes: Notes) -> str:
         try:
@@ -148,7 +165,7 @@ def _database(
             )
         return said
 
-    return make_check(target.name, _subject(target.dsn), uses, body, secrets=secrets)
+    return make_check(target.name, _subject(target.dsn), uses, body, secrets=secrets, line=line)
 
 
 def _malformed(name: str, problem: MalformedDsn, uses: set[str], url: str) -> Check:

@@ -79,9 +79,11 @@ class Check:
         subject: what it tries, in clear.
         uses: the names of the secrets whose values it tries.
         run: tries it. Never raises, and takes little longer than the time that the check was made with.
+        line: checks of one line are run one after the other; empty: it waits for none.
     """
 
     name: str
     subject: str
     uses: frozenset[str]
     run: Callable[[], Outcome]
+    line: str = ""

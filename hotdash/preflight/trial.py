@@ -60,11 +60,13 @@ def make_check(
     body: Callable[[Notes], str],
     *,
     secrets: Iterable[str] = (),
+    line: str = "",
 ) -> Check:
     """A check around `body`, which returns what it proved, in a line, or raises Ended.
 
     Args:
         secrets: texts that are in no outcome, whatever a server repeats.
+        line: see `Check`.
     """
     hidden = tuple(secrets)
 
@@ -93,7 +95,7 @@ def make_check(
             seconds=time.monotonic() - began,
         )
 
-    return Check(name, subject, frozenset(uses), run)
+    return Check(name, subject, frozenset(uses), run, line)
 
 
 def quoted(text: str, secrets: Iterable[str] = (), *, limit: int = LONGEST) -> str:

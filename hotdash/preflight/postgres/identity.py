@@ -11,7 +11,7 @@ from datetime import datetime
 from hotdash.dsn import Dsn, same_database
 from hotdash.preflight.postgres.login import prepare
 from hotdash.preflight.postgres.reading import Itself, identify
-from hotdash.preflight.trial import Deadline, Ended, Notes
+from hotdash.preflight.trial import Deadline, Ended, Notes, unclear
 
 
 @dataclass(frozen=True)
@@ -55,19 +55,33 @@ class Identities:
 
     Args:
         dsns: by name: a secret's, or the label of a database that Chatwoot must not get. None: its URL is none.
+        doors: for each name what it shares its connections with; see `hotdash.preflight.postgres.doors`.
     """
 
-    def __init__(self, dsns: Mapping[str, Dsn | None]) -> None:
+    def __init__(self, dsns: Mapping[str, Dsn | None], doors: Mapping[str, str]) -> None:
         self._dsns = dsns
         self._known: dict[str, LiveIdentity | Unidentified] = {}
-        self._locks = {name: threading.Lock() for name in dsns}
+        by_door = {door: threading.Lock() for door in doors.values()}
+        self._locks = {name: by_door[doors[name]] for name in dsns}
 
     @contextlib.contextmanager
-    def held(self, name: str, deadline: Deadline) -> Iterator[Learning]:
-        """For the check of that database: whoever asks for its identity meanwhile waits for what the check learns,
-        so that no further connection is opened."""
+    def held(self, name: str, seconds: float) -> Iterator[Learning]:
+        """For the check of that database, which has its door to itself: whoever asks for an identity behind it
+        meanwhile waits for what the check learns, so that no further connection is opened.
+
+        Args:
+            seconds: for which it waits for whoever is asking there.
+
+        Raises:
+            Ended: that one did not end.
+        """
         lock = self._locks[name]
-        locked = lock.acquire(timeout=deadline.left)
+        if not lock.acquire(timeout=seconds):
+            raise unclear(
+                "timeout",
+                "another check was still waiting for the same server",
+                "try again; if it lasts, see whether the server answers from anywhere",
+            )
         learning = Learning()
         try:
             yield learning
@@ -77,11 +91,12 @@ class Identities:
         finally:
             if learning.identity:
                 self._known[name] = learning.identity
-            if locked:
-                lock.release()
+            lock.release()
 
     def of(self, name: str, deadline: Deadline) -> LiveIdentity | Unidentified:
         """Ask the server, unless it is known: one connection, closed again."""
+        if name in self._known:
+            return self._known[name]
         lock = self._locks[name]
         if not lock.acquire(timeout=deadline.left):
             return Unidentified("it does not answer in time")

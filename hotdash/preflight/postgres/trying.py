@@ -46,8 +46,11 @@ class Target:
 
 
 def try_database(target: Target, seconds: float, notes: Notes) -> str:
-    """Try it; says what was proved. Raises Ended."""
-    deadline = Deadline.after(seconds)
+    """Try it; says what was proved. Raises Ended.
+
+    Args:
+        seconds: from the moment on at which it has its door to itself.
+    """
     dsn, classified = target.dsn, classify(target.dsn)
     notes.note("host", ", ".join(host.name for host in dsn.hosts))
     notes.note("port", ", ".join(str(host.port or DEFAULT_PORT) for host in dsn.hosts))
@@ -58,7 +61,8 @@ def try_database(target: Target, seconds: float, notes: Notes) -> str:
     for label in target.must_not_be:
         if target.identities.same_by_name(target.name, label):
             raise _forbidden(label)
-    with target.identities.held(target.name, deadline) as held:
+    with target.identities.held(target.name, seconds) as held:
+        deadline = Deadline.after(seconds)
         login = prepare(dsn, deadline, notes)
         read, seen = _log_in(login, classified, notes)
         itself = read.itself

@@ -1,17 +1,26 @@
 """Poolers before a real Postgres: a real PgBouncer in each mode, and Supavisor as its source has it on the wire."""
 
 import contextlib
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from typing import Any
 
 import psycopg
 import pytest
 
-from hotdash.preflight import SERVER_ERRORS, Demand, Outcome, Verdict
+from hotdash.dsn import Dsn
+from hotdash.preflight import SERVER_ERRORS, Demand, Outcome, Verdict, checks_for, run
+from hotdash.preflight.postgres import trying
+from hotdash.preflight.postgres.identity import Identities
+from hotdash.preflight.postgres.login import Login, prepare
 from hotdash.preflight.server_errors import SUPAVISOR
-from tests.hotdash.preflight.trying import database, outcomes
+from hotdash.preflight.trial import Deadline, Ended, Notes
+from tests.hotdash.preflight.trying import PATIENCE, database, outcomes
 from tests.servers.pgbouncer import POOL_SIZE, pgbouncer
 from tests.servers.postgres import Server
+from tests.servers.silent import silent
 from tests.servers.supavisor import refusing, session_pooler
 from tests.servers.tls import Certificates
 
@@ -124,6 +133,107 @@ def test_one_database_behind_two_ports_is_one(server: Server, transaction: int, 
         assert (found.verdict, found.code) == (Verdict.REFUSED, "forbidden-database"), found
     pooled = outcomes({"DATABASE_URL": server.url(port=transaction), "DIRECT_DATABASE_URL": server.url()})
     assert {found.verdict for found in pooled.values()} == {Verdict.PROVED}
+
+
+@pytest.fixture
+def most_open(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many connections were open whenever one was opened. Each stays for a while, so that others have the time to
+    come."""
+    counts: list[int] = []
+    numbers = threading.Lock()
+    opened = 0
+    original = Login.open
+
+    @contextlib.contextmanager
+    def counted(self: Login, **instead: Any) -> Iterator[Any]:
+        nonlocal opened
+        with original(self, **instead) as connection:
+            with numbers:
+                opened += 1
+                counts.append(opened)
+            try:
+                time.sleep(0.2)
+                yield connection
+            finally:
+                with numbers:
+                    opened -= 1
+
+    monkeypatch.setattr(Login, "open", counted)
+    return counts
+
+
+def test_no_more_than_two_connections_are_open_to_one_database(
+    server: Server, transaction: int, session: int, most_open: list[int]
+) -> None:
+    direct = {"DIRECT_DATABASE_URL": server.url()}
+    forbidden = {"HotDash's": server.hotdash_url}
+    for values in (
+        {"DATABASE_URL": server.url(port=transaction), **direct},
+        {
+            "DATABASE_URL": server.url(port=session),
+            "PRIMARY_DATABASE_URL": server.url(port=session),
+            **direct,
+        },
+        {"DATABASE_URL": server.url(port=session), "REPORTS_URL": server.url(port=session)},
+    ):
+        most_open.clear()
+        found = outcomes(values, forbidden=forbidden if direct.keys() <= values.keys() else {})
+        assert {outcome.verdict for outcome in found.values()} == {Verdict.PROVED}, found
+        assert max(most_open) == 2
+
+
+def test_databases_that_differ_are_tried_at_the_same_time(
+    server: Server, transaction: int, session: int, most_open: list[int]
+) -> None:
+    outcomes(
+        {"A_URL": server.url(port=transaction), "B_URL": server.url(port=session), "C_URL": server.url()}
+    )
+    assert max(most_open) > 2
+
+
+def test_a_slow_one_takes_nothing_of_the_others_time(server: Server) -> None:
+    with silent() as port:
+        values = {"DATABASE_URL": server.url(port=port), "DIRECT_DATABASE_URL": server.url()}
+        checks = checks_for(values, timeout=3.0)
+        slow, direct = run(checks, timeout=60.0)
+    assert (slow.check, slow.verdict) == ("DATABASE_URL", Verdict.UNCLEAR), slow
+    assert direct.verdict is Verdict.PROVED, direct
+
+
+def test_a_check_whose_database_is_asked_by_another_has_its_whole_time_afterwards(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dsn = Dsn.parse(server.url())
+    identities = Identities({"A": dsn}, {"A": "A"})
+    deadlines: list[Deadline] = []
+    asked, let_go = threading.Event(), threading.Event()
+
+    def ask() -> None:
+        with identities.held("A", PATIENCE):
+            asked.set()
+            let_go.wait(PATIENCE)
+
+    def noted(dsn: Dsn, deadline: Deadline, notes: Notes) -> Login:
+        deadlines.append(deadline)
+        return prepare(dsn, deadline, notes)
+
+    monkeypatch.setattr(trying, "prepare", noted)
+    threading.Thread(target=ask, daemon=True).start()
+    assert asked.wait(PATIENCE)
+    with pytest.raises(Ended) as caught:
+        trying.try_database(trying.Target("A", dsn, identities), 0.2, Notes())
+    assert (caught.value.code, deadlines) == ("timeout", [])  # nothing was opened beside it
+
+    now: list[float] = []
+
+    def let_go_later() -> None:
+        time.sleep(0.5)
+        now.append(time.monotonic())
+        let_go.set()
+
+    threading.Thread(target=let_go_later, daemon=True).start()
+    assert trying.try_database(trying.Target("A", dsn, identities), PATIENCE, Notes()).startswith("database ")
+    assert deadlines[0].at >= now[0] + PATIENCE
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from hotdash.preflight import Check, Outcome, Verdict, run
 from hotdash.preflight.trial import Deadline, Ended, Notes, in_time, make_check, quoted
 
 
-def check(name: str, body: object) -> Check:
-    return Check(name, "a subject", frozenset({name}), body)  # type: ignore[arg-type]
+def check(name: str, body: object, line: str = "") -> Check:
+    return Check(name, "a subject", frozenset({name}), body, line)  # type: ignore[arg-type]
 
 
 def proved(name: str) -> Outcome:
@@ -31,6 +31,51 @@ def test_all_run_at_once_and_come_back_in_order() -> None:
     found = run(checks, progress=lambda outcome: order.append(outcome.check), timeout=60)
     assert [outcome.check for outcome in found] == names
     assert sorted(order) == names
+
+
+def test_those_of_one_line_take_turns_in_their_order_and_keep_nobody_else_waiting() -> None:
+    # Of each line one, and the one without: they wait for each other, so they do run at once.
+    meeting = threading.Barrier(3, timeout=60)
+    busy = threading.Lock()
+    order: list[str] = []
+
+    def body(name: str) -> Outcome:
+        if name in ("first", "other", "alone"):
+            meeting.wait()
+        if lines[name] == "one":
+            assert busy.acquire(blocking=False), "another of the line is not through"
+            time.sleep(0.05)
+            order.append(name)
+            busy.release()
+        return proved(name)
+
+    lines = {"first": "one", "second": "one", "alone": "", "other": "two", "third": "one"}
+    found = run([check(name, lambda name=name: body(name), line) for name, line in lines.items()], timeout=60)
+    assert [outcome.check for outcome in found] == [*lines]
+    assert {outcome.verdict for outcome in found} == {Verdict.PROVED}
+    assert order == ["first", "second", "third"]
+
+
+def test_each_has_its_whole_time_from_its_turn_on() -> None:
+    def body(name: str) -> Outcome:
+        time.sleep(0.4)
+        return proved(name)
+
+    names = [f"check {number}" for number in range(5)]
+    found = run([check(name, lambda name=name: body(name), "one") for name in names], timeout=1.5)
+    assert [outcome.verdict for outcome in found] == [Verdict.PROVED] * 5  # 2 s together
+
+
+def test_one_that_does_not_come_back_ends_its_turn() -> None:
+    forever = threading.Event()
+    checks = [
+        check("slow", lambda: forever.wait() and proved("slow"), "one"),
+        check("next", lambda: proved("next"), "one"),
+    ]
+    slow, following = run(checks, timeout=0.5)
+    forever.set()
+    assert (slow.verdict, slow.code) == (Verdict.UNCLEAR, "timeout")
+    assert following.verdict is Verdict.PROVED
 
 
 def test_one_that_does_not_come_back_could_not_tell_and_is_not_waited_for() -> None:
