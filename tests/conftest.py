@@ -10,11 +10,15 @@ directory of the module's own, on free ports; all of them are gone after the mod
 can do.
 """
 
+import signal
 from collections.abc import Iterator
 
 import pytest
 
 from tests.world import World, still_alive
+
+# A job in the background ignores Ctrl-C, and whatever it starts would too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="module")

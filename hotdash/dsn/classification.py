@@ -46,6 +46,9 @@ def classify(dsn: Dsn) -> Classification:
     target = Target.of(dsn)
     rule = _rule_for(target)
     direct = rule.direct_form(target) if rule.direct_form else None
+    # Two rules may know one name: an app that is called like a pooler has no direct form that could be trusted.
+    if direct and _rule_for(Target.of(dsn.at(direct))).pooling not in (Pooling.DIRECT, Pooling.UNKNOWN):
+        direct = None
     return Classification(
         rule.pooling,
         rule.provider,

@@ -64,6 +64,7 @@ def test_every_word_of_the_vocabulary_is_explained() -> None:
 @example(Dsn((Host("db..supabase.co", 5432),), "a", "b", ""))
 @example(Dsn((Host("pooler.supabase.com", 5432),), "a", "b.", ""))
 @example(Dsn((Host("x.flympg.net.", 5432),), "a", "b", ""))
+@example(Dsn((Host("supavisor.internal", 5433),), "a", "b", ""))
 def test_any_dsn_is_told_by_the_first_rule_that_fits(dsn: Dsn) -> None:
     classification = classify(dsn)
     first = next(rule for rule in RULES if rule.applies(Target.of(dsn)))
