@@ -148,11 +148,11 @@ class _Adoption:
     def migration(self, _olds: Mapping[str, Any], news: Mapping[str, Any]) -> Said:
         from components import migration
 
-        found = migration.adoption_drift(news, self._connection.snapshot(news["app"]).machines())
-        image = news.get("image")
-        if found or not image:
+        machines = self._connection.snapshot(news["app"]).machines()
+        if found := migration.adoption_drift(news, machines):
             return Said(found)
-        return Said(notes=(f"web runs {image} already: up takes its schema as applied, and runs nothing",))
+        note = migration.adoption_note(news, machines)
+        return Said(notes=(note,) if note else ())
 
     def readiness(self, _olds: Mapping[str, Any], news: Mapping[str, Any]) -> Said:
         return Said(readiness.drift(readiness.look(news), news))

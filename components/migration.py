@@ -135,6 +135,16 @@ def adoption_drift(news: Mapping[str, Any], machines: Sequence[Machine]) -> tupl
     return drift_of(declared_settings(news), kept_on(machines, groups), groups)
 
 
+def adoption_note(news: Mapping[str, Any], machines: Sequence[Machine]) -> str:
+    """Why `up` runs nothing, where it adopts a schema that needs nothing; empty: no image is declared."""
+    image, applied = news.get("image"), kept_on(machines, declared_groups(news)).applied
+    if not image:
+        return ""
+    if applied is None or applied.adopted:
+        return f"web runs {image} already: up takes its schema as applied, and runs nothing"
+    return f"the schema of {image} is recorded as applied: up runs nothing"
+
+
 class MigrationProvider(Provider):
     """Inputs: see `inputs`; besides secretsVersion, which comes from Secrets.
 

@@ -212,6 +212,7 @@ class Migration:
                 meaning="nothing was changed",
                 remedy="declare it there, or as the image of web",
             )
+        self._refuse_without_secret()
         journal = Journal(
             run=randomness.token_hex(4),
             number=1 + (kept.applied.number if kept.applied else 0),
@@ -226,6 +227,17 @@ class Migration:
         self._tell(f"migration: {image}: {reason}; {window_text(self._settings, self._groups)}")
         troubles = self._steps(journal, lock)
         return Report(self._kept().applied if lock.anchor else None, ran + 1, tuple(troubles))
+
+    def _refuse_without_secret(self) -> None:
+        """What Fly does not have, the task finds empty: it would fail, or fall back to another database."""
+        name = self._settings.database
+        if name not in {secret.name for secret in self._fly.secrets(self._app)}:
+            raise MigrationFailed(
+                f"the migration was not begun: {name} is not among the app's secrets on Fly",
+                where=f"app {self._app}, hotdash:migration.database",
+                meaning="nothing was stopped and nothing was migrated",
+                remedy="`pulumi up` sets it, and then migrates",
+            )
 
     def _end(self, left: Journal, lock: Lock) -> list[str] | None:
         """End a run whose owner has died. None: it was not taken up, or came to nothing that is wanted; it is tidied

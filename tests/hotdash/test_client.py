@@ -98,6 +98,8 @@ REPEATABLE: dict[str, tuple[Call, Any]] = {
         lambda fly: fly.stop_machine("a", "m1", "n", signal="SIGTERM", timeout=15.0),
         {"ok": True},
     ),
+    "cordon_machine": (lambda fly: fly.cordon_machine("a", "m1", "n"), {"ok": True}),
+    "uncordon": (lambda fly: fly.cordon_machine("a", "m1", "n", cordoned=False), {"ok": True}),
     "change_metadata": (lambda fly: fly.change_metadata("a", "m1", {"k": "v", "old": None}), None),
     "delete_app": (lambda fly: fly.delete_app("a"), None),
     "keep a lease": (lambda fly: fly.acquire_lease("a", "m1", ttl=30, nonce="n"), LEASE),
@@ -173,6 +175,8 @@ def refusal(scene: Scene, call: Call) -> FlyError:
             "/v1/apps/a/machines/m1/stop",
             {"signal": "SIGTERM", "timeout": "15s"},
         ),
+        ("cordon_machine", "POST", "/v1/apps/a/machines/m1/cordon", None),
+        ("uncordon", "POST", "/v1/apps/a/machines/m1/uncordon", None),
         (
             "change_metadata",
             "PATCH",
@@ -199,6 +203,8 @@ def test_each_call_asks_what_fly_documents(name: str, method: str, path: str, bo
         "update_machine",
         "start_machine",
         "stop_machine",
+        "cordon_machine",
+        "uncordon",
         "destroy_machine",
         "keep a lease",
         "release_lease",
@@ -208,7 +214,7 @@ def test_each_call_asks_what_fly_documents(name: str, method: str, path: str, bo
 
 def test_there_is_no_call_without_a_test() -> None:
     public = {name for name, member in vars(Fly).items() if callable(member) and not name.startswith("_")}
-    assert public - {"close"} == set(ALL) - {"keep a lease"}
+    assert public - {"close"} == set(ALL) - {"keep a lease", "uncordon"}
 
 
 def test_an_unknown_region_and_version_are_left_to_fly() -> None:

@@ -92,6 +92,7 @@ class Fleet:
         self.schema: list[str] = ["20250101000000"]
         self.times_run: dict[str, int] = {}
         self.locked_by: object | None = None
+        self.secrets = ["DATABASE_URL", "DIRECT_DATABASE_URL"]
         self.visible = True
         self.logs: dict[str, list[str]] = {}
         self.no_logs: NoLogs | None = None
@@ -240,6 +241,8 @@ class Fleet:
         return answer
 
     def _done(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/v1/apps/a/secrets":
+            return httpx.Response(200, json={"secrets": [{"name": name} for name in self.secrets]})
         found = _PATH.match(request.url.path)
         assert found, request.url.path
         body = json.loads(request.content) if request.content else {}

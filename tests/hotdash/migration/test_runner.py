@@ -171,6 +171,10 @@ FAILURES: dict[str, tuple[Task, list[str]]] = {
         Task(code=1, migrates=False, says=("FATAL:  no more connections allowed (max_client_conn)",)),
         ["takes no more clients"],
     ),
+    "no memory in the database": (
+        Task(code=1, migrates=False, says=("PG::OutOfMemory: ERROR:  out of memory",)),
+        ["the database's server had too little memory"],
+    ),
     "something pending": (
         Task(code=1, migrates=False, says=("You have 2 pending migrations:",)),
         ["still to be run"],
@@ -213,6 +217,16 @@ def test_what_preflight_refuses_is_not_begun() -> None:
     )
     with pytest.raises(MigrationFailed, match="not begun: DIRECT_DATABASE_URL"):
         fleet.migration(WINDOW, preflight=lambda: refused).run()
+    assert fleet.one_offs() == []
+    assert not [call for call in fleet.calls if call.endswith("/stop")]
+    nothing_left(fleet)
+
+
+def test_without_its_secret_on_fly_nothing_is_begun() -> None:
+    fleet = Fleet()
+    fleet.secrets = ["DATABASE_URL"]
+    with pytest.raises(MigrationFailed, match="DIRECT_DATABASE_URL is not among the app's secrets on Fly"):
+        fleet.migration(WINDOW).run()
     assert fleet.one_offs() == []
     assert not [call for call in fleet.calls if call.endswith("/stop")]
     nothing_left(fleet)
