@@ -148,11 +148,7 @@ class _Adoption:
     def migration(self, _olds: Mapping[str, Any], news: Mapping[str, Any]) -> Said:
         from components import migration
 
-        machines = self._connection.snapshot(news["app"]).machines()
-        if found := migration.adoption_drift(news, machines):
-            return Said(found)
-        note = migration.adoption_note(news, machines)
-        return Said(notes=(note,) if note else ())
+        return Said(*migration.adoption(news, self._connection.snapshot(news["app"]).machines()))
 
     def readiness(self, _olds: Mapping[str, Any], news: Mapping[str, Any]) -> Said:
         return Said(readiness.drift(readiness.look(news), news))

@@ -129,20 +129,18 @@ def drift(olds: Mapping[str, Any], news: Mapping[str, Any]) -> tuple[Drift, ...]
     return drift_of(declared_settings(news), kept_in(olds), declared_groups(news))
 
 
-def adoption_drift(news: Mapping[str, Any], machines: Sequence[Machine]) -> tuple[Drift, ...]:
-    """What a preview finds where the state knows nothing yet."""
+def adoption(
+    news: Mapping[str, Any], machines: Sequence[Machine]
+) -> tuple[tuple[Drift, ...], tuple[str, ...]]:
+    """What a preview finds where the state knows nothing yet; and why `up` runs nothing, where it does not."""
     groups = declared_groups(news)
-    return drift_of(declared_settings(news), kept_on(machines, groups), groups)
-
-
-def adoption_note(news: Mapping[str, Any], machines: Sequence[Machine]) -> str:
-    """Why `up` runs nothing, where it adopts a schema that needs nothing; empty: no image is declared."""
-    image, applied = news.get("image"), kept_on(machines, declared_groups(news)).applied
-    if not image:
-        return ""
-    if applied is None or applied.adopted:
-        return f"web runs {image} already: up takes its schema as applied, and runs nothing"
-    return f"the schema of {image} is recorded as applied: up runs nothing"
+    kept = kept_on(machines, groups)
+    found, image = drift_of(declared_settings(news), kept, groups), news.get("image")
+    if found or not image:
+        return found, ()
+    if kept.applied is None or kept.applied.adopted:
+        return (), (f"web runs {image} already: up takes its schema as applied, and runs nothing",)
+    return (), (f"the schema of {image} is recorded as applied: up runs nothing",)
 
 
 class MigrationProvider(Provider):

@@ -21,7 +21,7 @@ from hotdash.fly.health import Watch
 from hotdash.fly.leases import Leases
 from hotdash.fly.model import Machine
 from hotdash.fly.wire import ROLLOUT_KEY
-from hotdash.fly.writing import may_have_been_done, write_once
+from hotdash.fly.writing import start, write_once
 from hotdash.plan import Action, GroupPlan, Move, RolloutSettings, new_machine, share_of, updated_config
 
 Progress = Callable[[str], None]
@@ -131,11 +131,7 @@ class Rollout:
 
     def _start(self, machine: Machine, name: str, nonce: str, watch: Watch) -> None:
         self._progress(f"{name}: starting")
-        try:
-            self._fly.start_machine(self._app, machine.id, nonce)
-        except FlyError as error:
-            if not may_have_been_done(error):
-                raise
+        start(self._fly, self._app, machine, nonce)
         watch.until_well(name, machine, previous=machine, nonce=nonce)
 
     def _leases(self) -> Leases:

@@ -1,4 +1,4 @@
-"""A write that must be done once, though answers be lost: before it is sent again, Fly is asked whether it was done."""
+"""Writes whose answers may be lost: one that must be done once is sent again only after Fly was asked about it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Final
 
 from hotdash.clock import Clock
 from hotdash.errors import Conflict, FlyError
+from hotdash.fly.client import Fly
 from hotdash.fly.model import Machine
 
 WRITE_TRIES: Final = 4
@@ -41,7 +42,7 @@ def write_once(
                 raise
             pause = SECRETS_PAUSE * tries
         except FlyError as error:
-            if not may_have_been_done(error):
+            if not _may_have_been_done(error):
                 raise
             lost = True
             if there := done():
@@ -52,11 +53,20 @@ def write_once(
     raise AssertionError("unreachable")
 
 
+def start(fly: Fly, app: str, machine: Machine, nonce: str) -> None:
+    """Ask for a machine's start. Whether one was done whose answer was lost, its state tells whoever waits for it."""
+    try:
+        fly.start_machine(app, machine.id, nonce)
+    except FlyError as error:
+        if not _may_have_been_done(error):
+            raise
+
+
 def _awaits_secrets(error: Conflict) -> bool:
     """Whether a host cannot serve the wanted version of the secrets yet, which passes by itself."""
     return error.status == NOT_AVAILABLE_YET and "secrets" in error.summary
 
 
-def may_have_been_done(error: FlyError) -> bool:
+def _may_have_been_done(error: FlyError) -> bool:
     """No answer, a 5xx and a success that cannot be read tell nothing of it."""
     return error.status is None or error.status >= 500 or error.status < 300

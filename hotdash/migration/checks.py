@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from hotdash.errors import MigrationFailed
+from hotdash.fly.client import Fly
 from hotdash.migration.journal import Journal, SchemaState
 from hotdash.migration.schema import Unseen
 from hotdash.migration.seams import RunSettings, Seams
@@ -19,8 +20,9 @@ class Checks:
     """The checks of one app's migrations. Args: see `hotdash.migration.runner.Migration`."""
 
     def __init__(
-        self, app: str, settings: MigrationSettings, run_settings: RunSettings, seams: Seams
+        self, fly: Fly, app: str, settings: MigrationSettings, run_settings: RunSettings, seams: Seams
     ) -> None:
+        self._fly = fly
         self._app = app
         self._settings = settings
         self._run_settings = run_settings
@@ -32,6 +34,7 @@ class Checks:
 
         Raises MigrationFailed where something is refuted; nothing was begun.
         """
+        self._refuse_without_secret()
         self._tell(journal.says(f"trying {self._settings.database} from here"))
         tried = self._seams.preflight()
         for line in tried.told:
@@ -66,6 +69,17 @@ class Checks:
             )
         self._tell(f"migration:   the database has {found.schema}")
         return replace(journal, before=found.schema)
+
+    def _refuse_without_secret(self) -> None:
+        """What Fly does not have, the task finds empty: it would fail, or fall back to another database."""
+        name = self._settings.database
+        if name not in {secret.name for secret in self._fly.secrets(self._app)}:
+            raise MigrationFailed(
+                f"the migration was not begun: {name} is not among the app's secrets on Fly",
+                where=f"app {self._app}, hotdash:migration.database",
+                meaning="nothing was stopped and nothing was migrated",
+                remedy="`pulumi up` sets it, and then migrates",
+            )
 
     def after(self, journal: Journal) -> None:
         """Raises MigrationFailed where the task ended well, and the declared database is not migrated."""

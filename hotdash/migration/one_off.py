@@ -10,6 +10,7 @@ import shlex
 from collections.abc import Sequence
 from typing import Any, Final
 
+from hotdash.chatwoot import DATABASE_URLS
 from hotdash.fly.model import Exit, Machine
 from hotdash.migration.journal import metadata_of
 from hotdash.migration.settings import MigrationSettings
@@ -18,15 +19,13 @@ GROUP: Final = "fly_app_release_command"
 MARK_KEY: Final = "hotdash_run"
 TASKS: Final = ("db:chatwoot_prepare", "db:abort_if_pending_migrations")
 """Chatwoot's own task, which is safe to run at every release; and Rails' word on whether anything is left to do."""
-_URLS: Final = ("PRIMARY_DATABASE_URL", "DATABASE_URL")
-"""The names by which Rails takes a database's URL; the first outranks the second."""
 _NOT_ITS_OWN: Final = frozenset({"FLY_PROCESS_GROUP", "FLY_STANDBY_FOR"})
 
 
 def command(settings: MigrationSettings) -> list[str]:
     """A secret wins over an env entry of its name, so the direct URL can take the place of the app's only here."""
     seconds = f"{max(1, round(settings.statement_timeout))}s"
-    urls = "".join(f'{name}="${settings.database}" ' for name in _URLS if name != settings.database)
+    urls = "".join(f'{name}="${settings.database}" ' for name in DATABASE_URLS if name != settings.database)
     return [
         "sh",
         "-c",

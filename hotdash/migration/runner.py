@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets as randomness
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from hotdash.errors import FlyError, MigrationFailed, MigrationLocked, SettingsError
@@ -97,7 +98,7 @@ class Migration:
         self._run_settings = run_settings
         self._seams = seams
         self._task = Task(fly, app, settings, groups, run_settings, seams, secrets_version)
-        self._checks = Checks(app, settings, run_settings, seams)
+        self._checks = Checks(fly, app, settings, run_settings, seams)
         self._tell = seams.progress
 
     # What a person asks for
@@ -115,7 +116,7 @@ class Migration:
         """
         kept = self._kept()
         if not kept.unfinished and not again and not reason_to_run(self._settings, kept):
-            return self._keep_what_is()
+            return self._keep_what_is(kept)
         with self._lock("db:chatwoot_prepare") as lock:
             ran = 0
             troubles: list[str] = []
@@ -133,7 +134,7 @@ class Migration:
         """End a run that was left, and begin none. Raises as `run`."""
         kept = self._kept()
         if kept.unfinished is None:
-            return self._keep_what_is()
+            return self._keep_what_is(kept)
         with self._lock("going on with a run that was left") as lock:
             left = self._kept().unfinished
             done = self._end(left, lock) if left else None
@@ -144,8 +145,9 @@ class Migration:
 
         Raises as `run`.
         """
-        if self._kept().unfinished is None:
-            self._keep_what_is()
+        kept = self._kept()
+        if kept.unfinished is None:
+            self._keep_what_is(kept)
             return Aborted(None)
         with self._lock("aborting a run that was left") as lock:
             left = self._kept().unfinished
@@ -175,10 +177,9 @@ class Migration:
             clock=self._seams.clock,
         )
 
-    def _keep_what_is(self) -> Report:
+    def _keep_what_is(self, kept: Kept) -> Report:
         """Where nothing must run, see that all machines say so: that the app was found with the declared image, so
         that another one is told from it later; and what was kept on some machines alone."""
-        kept = self._kept()
         if adopted(self._settings, kept) is None and not self._behind(kept):
             return Report(kept.applied)
         with self._lock("keeping what is applied") as lock:
@@ -212,7 +213,6 @@ class Migration:
                 meaning="nothing was changed",
                 remedy="declare it there, or as the image of web",
             )
-        self._refuse_without_secret()
         journal = Journal(
             run=randomness.token_hex(4),
             number=1 + (kept.applied.number if kept.applied else 0),
@@ -228,17 +228,6 @@ class Migration:
         troubles = self._steps(journal, lock)
         return Report(self._kept().applied if lock.anchor else None, ran + 1, tuple(troubles))
 
-    def _refuse_without_secret(self) -> None:
-        """What Fly does not have, the task finds empty: it would fail, or fall back to another database."""
-        name = self._settings.database
-        if name not in {secret.name for secret in self._fly.secrets(self._app)}:
-            raise MigrationFailed(
-                f"the migration was not begun: {name} is not among the app's secrets on Fly",
-                where=f"app {self._app}, hotdash:migration.database",
-                meaning="nothing was stopped and nothing was migrated",
-                remedy="`pulumi up` sets it, and then migrates",
-            )
-
     def _end(self, left: Journal, lock: Lock) -> list[str] | None:
         """End a run whose owner has died. None: it was not taken up, or came to nothing that is wanted; it is tidied
         away."""
@@ -247,8 +236,7 @@ class Migration:
         wanted = goes_on(left, self._settings, self._kept())
         if left.failed or not (migrated or (wanted and left.step is Step.RUN) or self._runs(left)):
             # Nothing of it has reached the database, or nobody wants it any more.
-            for trouble in self._tidy(lock.write(left), lock):
-                self._tell(f"migration:   started, and not well: {trouble}")
+            self._tell_troubles(self._tidy(lock.write(left), lock))
             return None
         self._tell(f"migration: going on from step {left.step}")
         try:
@@ -327,17 +315,19 @@ class Migration:
             return []
         self._say(journal, "starting what ran before")
         troubles = self._window(lock).close(journal)
+        self._tell_troubles(troubles)
+        return troubles
+
+    def _tell_troubles(self, troubles: Sequence[str]) -> None:
         for trouble in troubles:
             self._tell(f"migration:   started, and not well: {trouble}")
-        return troubles
 
     def _window(self, lock: Lock) -> Window:
         return Window(self._fly, self._app, lock.leases, self._run_settings, self._tell, self._seams.clock)
 
     def _record(self, journal: Journal, lock: Lock) -> None:
-        self._task.end_all(
-            journal
-        )  # they end by themselves; once the journal is gone, nobody would know of one left
+        # They end by themselves; but once the journal is gone, nobody would know of one that did not.
+        self._task.end_all(journal)
         lock.record(
             Applied(
                 journal.image,

@@ -12,7 +12,7 @@ from hotdash.fly.health import HealthSettings, Watch
 from hotdash.fly.leases import Leases
 from hotdash.fly.model import Machine
 from hotdash.fly.wire import parse_duration
-from hotdash.fly.writing import may_have_been_done
+from hotdash.fly.writing import start
 from hotdash.migration.deciding import stopped_by
 from hotdash.migration.journal import Journal, owned
 
@@ -75,7 +75,7 @@ class Window:
                     self._fly.cordon_machine(self._app, machine.id, nonce)
                 self._fly.stop_machine(self._app, machine.id, nonce)
         for machine in machines:
-            state, seconds = self._awaited(machine, _STOPPED.__contains__)
+            state, seconds = self._awaited(machine, lambda state: state in _STOPPED)
             if state not in _STOPPED:
                 raise MigrationFailed(
                     f"{machine.group} {machine.id} does not stop: it is {state} after {seconds:.0f} s",
@@ -129,11 +129,7 @@ class Window:
         if state in _RUNS:
             return None
         self._progress(f"migration: starting {machine.group} {machine.id}")
-        try:
-            self._fly.start_machine(self._app, machine.id, nonce)
-        except FlyError as error:
-            if not may_have_been_done(error):
-                raise
+        start(self._fly, self._app, machine, nonce)
         return machine
 
     def _awaited(self, machine: Machine, over: Callable[[str], bool]) -> tuple[str, float]:

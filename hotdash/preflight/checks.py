@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from hotdash import chatwoot
+from hotdash.chatwoot import DATABASE_URLS
 from hotdash.dsn import Dsn, Finding, Host, MalformedDsn, Severity, explain_dsn, is_meant_as_url
 from hotdash.preflight import key_base, redis, smtp, storage
 from hotdash.preflight.demand import Demand
@@ -19,7 +19,6 @@ from hotdash.preflight.trial import Ended, Notes, make_check, refused
 
 DEFAULT_TIMEOUT: Final = 5.0
 """Seconds for one check."""
-MAIN: Final = chatwoot.DATABASE_URLS
 BY_PARTS: Final = "POSTGRES_HOST"
 _FOR_MIGRATIONS: Final = re.compile(r"DIRECT|MIGRAT|UNPOOLED")
 _DEFAULTS: Final = {
@@ -73,8 +72,8 @@ def _databases(
     forbidden: Mapping[str, str],
     timeout: float,
 ) -> list[Check]:
-    urls = {name: text for name, text in settings.items() if name in MAIN or is_meant_as_url(text)}
-    main = next((name for name in MAIN if name in urls), "")
+    urls = {name: text for name, text in settings.items() if name in DATABASE_URLS or is_meant_as_url(text)}
+    main = next((name for name in DATABASE_URLS if name in urls), "")
     dsns: dict[str, Dsn | None] = {}
     problems: dict[str, MalformedDsn] = {}
     unfit: dict[str, list[Finding]] = {}
@@ -85,7 +84,7 @@ def _databases(
             problems[name] = error
             dsns[name] = None
             continue
-        dsns[name] = _filled(dsn, settings) if name in MAIN else dsn
+        dsns[name] = _filled(dsn, settings) if name in DATABASE_URLS else dsn
         unfit[name] = _errors(dsn, dsns[name])
     if not main and BY_PARTS in settings:
         main = BY_PARTS
@@ -103,7 +102,7 @@ def _databases(
     secrets = [dsn.password for dsn in known.values() if dsn] + [settings.get("POSTGRES_PASSWORD", "")]
     checks = []
     for name, parsed in dsns.items():
-        uses = {name, *(part for part in _DEFAULTS if name in (*MAIN, BY_PARTS))} & set(values)
+        uses = {name, *(part for part in _DEFAULTS if name in (*DATABASE_URLS, BY_PARTS))} & set(values)
         if parsed is None:
             checks.append(_malformed(name, problems[name], uses, urls[name]))
             continue
@@ -122,16 +121,16 @@ def _databases(
         errors = unfit.get(name, []) if chatwoots else []
         checks.append(_database(target, errors, uses, secrets, timeout, lines[name]))
     # Chatwoot's own first, then what migrates it, then the others. In this order they take turns, too.
-    order = {name: number for number, name in enumerate((main, *MAIN))}
+    order = {name: number for number, name in enumerate((main, *DATABASE_URLS))}
     return sorted(checks, key=lambda check: (order.get(check.name, 9), check.name))
 
 
 def _migrates(name: str) -> bool:
-    return name not in MAIN and bool(_FOR_MIGRATIONS.search(name))
+    return name not in DATABASE_URLS and bool(_FOR_MIGRATIONS.search(name))
 
 
 def _is_chatwoots(name: str) -> bool:
-    return name in (*MAIN, BY_PARTS) or _migrates(name)
+    return name in (*DATABASE_URLS, BY_PARTS) or _migrates(name)
 
 
 def _errors(written: Dsn, read: Dsn | None) -> list[Finding]:

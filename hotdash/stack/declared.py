@@ -14,7 +14,7 @@ from hotdash.dsn import PARTS, Dsn, MalformedDsn
 from hotdash.stack.databases import Agreement
 from hotdash.stack.policy import exception_properties
 from hotdash.stack.settings import GroupSettings, SecretSource, Settings
-from hotdash.stack.values import Declaration, databases_in, unreadable_in, value_of, values_of
+from hotdash.stack.values import Declaration, databases_of, value_of, values_of
 from hotdash.vault import Vault, fingerprint
 
 FORWARDED: Final = "x-forwarded-proto"
@@ -33,7 +33,7 @@ def declared_properties(
     # Stand-ins will do here: nothing that is read is sent anywhere.
     vault = dataclasses.replace(vault, placeholders=True)
     unwanted = {name: SecretSource(at) for name, at in settings.forbidden_databases.items()}
-    forbidden = values_of(unwanted, vault)
+    forbidden = databases_of(values_of(unwanted, vault), unwanted)
     app, connections, urls = settings.app, settings.connections, settings.urls
     return {
         "stack": stack,
@@ -49,7 +49,7 @@ def declared_properties(
         "databases": {
             name: dict(item) for name, item in {**declaration.databases, **declaration.unreadable}.items()
         },
-        "forbiddenDatabases": {**databases_in(forbidden, forbidden), **unreadable_in(forbidden, forbidden)},
+        "forbiddenDatabases": {**forbidden.readable, **forbidden.unreadable},
         "migrationDatabase": settings.migration_database,
         "migrationImage": settings.migration.image if settings.migration else "",
         "postgresVariables": _postgres_variables(settings, declaration, vault),

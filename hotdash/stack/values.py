@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from hotdash.chatwoot import DATABASE_URLS
 from hotdash.dsn import Dsn, Explanation, MalformedDsn, Severity, explain, is_meant_as_url, same_database
@@ -21,8 +21,8 @@ class Declaration:
 
     Args:
         fingerprints: by secret; see `hotdash.vault.fingerprint`.
-        databases: for each secret that is the URL of a Postgres, what it leads to, in clear; see `databases_in`.
-        unreadable: for each that is meant as one and cannot be read, why; see `unreadable_in`.
+        databases: for each secret that is the URL of a Postgres, what it leads to, in clear; see `Databases`.
+        unreadable: for each that is meant as one and cannot be read, why; see `Databases`.
     """
 
     fingerprints: Mapping[str, str]
@@ -44,8 +44,7 @@ def declaration(settings: Settings, vault: Vault) -> Declaration:
     refuse_forbidden(values, settings.secrets, forbidden)
     return Declaration(
         {name: fingerprint(value, settings.fingerprint_key) for name, value in values.items()},
-        databases_in(values),
-        unreadable_in(values),
+        *databases_of(values),
     )
 
 
@@ -78,27 +77,33 @@ def value_of(vault: Vault, name: str, source: SecretSource) -> str:
     return part
 
 
-def databases_in(
-    values: Mapping[str, str], meant: Collection[str] = DATABASE_URLS
-) -> dict[str, dict[str, Any]]:
-    """What each of the values leads to that is the URL of a Postgres: host, port, database, role, provider, pooling and
-    how certain that is, sslmode (empty: not given), and the codes of what is wrong with it.
+class Databases(NamedTuple):
+    """What values lead to that are meant as the URL of a Postgres, by name. Nothing that is secret is in it.
 
     Args:
-        meant: names whose values are meant as one, whatever they begin with.
+        readable: host, port, database, role, provider, pooling and how certain that is, sslmode (empty: not given), and
+            the codes of what is wrong with it.
+        unreadable: those that cannot be read: why (`unreadable`) and what to do (`mend`).
     """
-    return {name: _properties(found) for name, found in _explained(values, meant)[0].items()}
+
+    readable: dict[str, dict[str, Any]]
+    unreadable: dict[str, dict[str, str]]
 
 
-def unreadable_in(
-    values: Mapping[str, str], meant: Collection[str] = DATABASE_URLS
-) -> dict[str, dict[str, str]]:
-    """Each of the values that is meant as the URL of a Postgres and cannot be read, so that `databases_in` has it not:
-    why (`unreadable`) and what to do (`mend`). Nothing of the value is in them."""
-    return {
-        name: {"unreadable": str(why), "mend": why.remedy}
-        for name, why in _explained(values, meant)[1].items()
-    }
+def databases_of(values: Mapping[str, str], meant: Collection[str] = DATABASE_URLS) -> Databases:
+    """Args:
+    meant: names whose values are meant as one, whatever they begin with.
+    """
+    explained, problems = _explained(values, meant)
+    return Databases(
+        {name: _properties(found) for name, found in explained.items()},
+        {name: {"unreadable": str(why), "mend": why.remedy} for name, why in problems.items()},
+    )
+
+
+def databases_in(values: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """Those of `databases_of` that can be read."""
+    return databases_of(values).readable
 
 
 def database_text(properties: Mapping[str, Any]) -> str:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from hotdash.stack.databases import Agreement, Database
+from hotdash.stack.refusals import DATABASE_VARIABLE
 
-DATABASE_VARIABLE: Final = "DATABASE_URL"
 WEB: Final = "web"
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from hotdash.stack.declared import declared_properties
 from hotdash.stack.settings import load
-from hotdash.stack.values import Declaration, databases_in, unreadable_in, values_of
+from hotdash.stack.values import Declaration, databases_of, values_of
 from hotdash.vault import Vault
 from policies import telling
 from policies.judging import Judgement, judge
@@ -34,7 +34,7 @@ def judged_with(folder: Path, url: str, name: str = "DATABASE_URL", hotdash: str
     # Without what the program refuses by itself, so that the pack is alone with it.
     fingerprints = dict.fromkeys(settings.secrets, "0a")
     read = values_of(settings.secrets, vault)
-    found = Declaration(fingerprints, databases_in(read), unreadable_in(read))
+    found = Declaration(fingerprints, *databases_of(read))
     made = declared_properties(settings, found, vault, stack="x", key_encrypted=True)
     assert "s3cr3t-Value" not in json.dumps(made)
     return judge([r for r in RULES if not r.looks_at_fly], declared(made), terms_of(made), date(2026, 11, 24))

@@ -121,7 +121,7 @@ RULES: Final[tuple[ServerError, ...]] = (
         r"""certificate\ verify\ failed | root\ certificate\ file | server\ certificate\ for\ "
           | sslrootcert | could\ not\ (?:read|load)\ [^:]*certificate | certificate\ file\ "[^"]*"\ does\ not""",
         "SSL error: certificate verify failed",
-        'root certificate file "/root/.postgresql/root.crt" does not exist',
+        'root certificate file "/app/.postgresql/root.crt" does not exist',
         'server certificate for "db.example.com" does not match host name "db.example.org"',
         meaning="the server's certificate is not trusted by what this machine has; the app's machines may differ",
         verdict=UNCLEAR,
